@@ -1,0 +1,142 @@
+"""`windsock`, the one console script. Each command imports what it needs when it runs, so `--help` answers at once."""
+
+import functools
+import logging
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+
+from contracts.errors import WindsockError
+
+STAGES = ("parameters", "ingest", "validate", "featurize", "train", "compress", "evaluate", "package")
+root_option = click.option(
+    "--root",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=Path(),
+    help="Folder of params.yaml, data/, artifacts/, reports/.  [default: the current one]",
+)
+
+
+def _set_up_logging() -> None:
+    """Rich lines on a terminal; the same lines without escape codes in a pipe or in CI."""
+    if sys.stderr.isatty():
+        from rich.logging import RichHandler
+
+        handler: logging.Handler = RichHandler(show_path=False, show_level=False, log_time_format="%H:%M:%S")
+        handler.setFormatter(logging.Formatter("%(message)s"))
+    else:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    for room in ("pipelines", "services", "monitoring", "demo"):
+        logging.getLogger(room).setLevel(logging.INFO)
+
+
+def _command(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Domain errors become one message and exit status 1; anything else is our bug and keeps its trace."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        _set_up_logging()
+        try:
+            return function(*args, **kwargs)
+        except WindsockError as error:
+            raise click.ClickException(str(error)) from error
+
+    return run
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="windsock")
+def main() -> None:
+    """Train, release, serve and watch a flight-delay model on real data."""
+
+
+@main.command()
+@click.argument("name", type=click.Choice(STAGES))
+@root_option
+@_command
+def stage(name: str, root: Path) -> None:
+    """Run one DVC stage. `dvc repro` calls this; you rarely need to."""
+    from contracts.params import load_params
+
+    import_module(f"pipelines.{name}").main(root, load_params(root / "params.yaml"))
+
+
+@main.command()
+@root_option
+@_command
+def release(root: Path) -> None:
+    """Verify the candidate, copy it to the store under its digest, make it champion."""
+    from pipelines.release import release as run
+
+    click.echo(run(root))
+
+
+@main.command()
+@click.option("--no-auth", is_flag=True, help="Answer without a token. Only for a network that you trust.")
+@click.option("--host", help="Address of REST and gRPC.  [default: 127.0.0.1]")
+@click.option("--rest-port", type=int, help="[default: 3000]")
+@click.option("--grpc-port", type=int, help="[default: 3001]")
+@click.option("--metrics-port", type=int, help="Prometheus metrics, on loopback.  [default: 3002]")
+@click.option("--store", type=click.Path(path_type=Path), help="Released models.  [default: artifacts/store]")
+@click.option("--state", type=click.Path(path_type=Path), help="Spool and prediction log.  [default: state]")
+@_command
+def serve(no_auth: bool, **options: Any) -> None:
+    """Serve the champion over REST and gRPC. Every option is a WINDSOCK_ variable, too."""
+    from services.launch import serve as run
+    from services.settings import load_settings
+
+    given = {name: value for name, value in options.items() if value is not None}
+    sys.exit(run(load_settings(**given, **({"auth": False} if no_auth else {}))))
+
+
+@main.command()
+@click.option("--from", "first", default="2013-07", show_default=True, help="First month, New York time.")
+@click.option("--to", "last", default="2013-12", show_default=True, help="Last month, inclusive.")
+@click.option("--rest", default="http://127.0.0.1:3000", show_default=True, help="Address of the REST service.")
+@click.option("--grpc", default="127.0.0.1:3001", show_default=True, help="Address of the gRPC service.")
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    default=Path("secrets/token"),
+    show_default=True,
+    help="Bearer token of the service.",
+)
+@root_option
+@_command
+def replay(first: str, last: str, rest: str, grpc: str, token_file: Path, root: Path) -> None:
+    """Send every real flight of some months to a running service, and its label when it would have landed."""
+    from demo.replay import replay as run
+
+    run(root / "data/features.parquet", first, last, rest=rest, grpc=grpc, token_file=token_file)
+
+
+@main.command()
+@click.option("--database", help="SQLAlchemy URL of the prediction log.  [default: sqlite:///state/predictions.db]")
+@click.option("--metrics", help="Address of the service's metrics, for its error counts.")
+@root_option
+@_command
+def monitor(database: str | None, metrics: str | None, root: Path) -> None:
+    """Report quality, drift, latency and errors by month, from the prediction log."""
+    from monitoring.monitor import run
+
+    run(root, database or f"sqlite:///{root / 'state/predictions.db'}", metrics)
+
+
+@main.command()
+@root_option
+@_command
+def demo(root: Path) -> None:
+    """Release, serve, replay, monitor and judge. `make demo` installs and runs `dvc repro` first."""
+    from demo.run import run
+
+    sys.exit(0 if run(root) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""Domain errors, each with a transport-neutral code.
+
+    WindsockError            internal
+    ├── InvalidInput         invalid_input      the caller sent something that cannot be answered
+    │   └── ContractViolation                   a value breaks the feature or table contract
+    ├── Unauthenticated      unauthenticated    no token, or a wrong one
+    ├── NotFound             not_found          no such model, version or path
+    ├── Unavailable          unavailable        not ready yet, draining, or a dependency is away
+    ├── ParameterError       invalid_input      params.yaml or a setting is wrong
+    ├── DataError            invalid_input      a data file is missing or damaged
+    └── ArtifactInvalid      failed_precondition  an artifact does not verify
+
+`services/status.py` maps the codes to HTTP and gRPC; `cli.py` prints the message and exits with 1.
+Messages have one form: "`<name>` must be <rule>, got <value>; <what to do>".
+"""
+
+from typing import ClassVar, Literal
+
+Code = Literal[
+    "internal",
+    "invalid_input",
+    "unauthenticated",
+    "not_found",
+    "unavailable",
+    "failed_precondition",
+]
+
+
+class WindsockError(Exception):
+    """Base of all errors that are shown to a person: `str(error)` is the whole message."""
+
+    code: ClassVar[Code] = "internal"
+
+
+class InvalidInput(WindsockError):
+    code = "invalid_input"
+
+
+class ContractViolation(InvalidInput):
+    """A value, column or tensor that breaks the contract; the message names it."""
+
+
+class Unauthenticated(WindsockError):
+    code = "unauthenticated"
+
+
+class NotFound(WindsockError):
+    code = "not_found"
+
+
+class Unavailable(WindsockError):
+    code = "unavailable"
+
+
+class ParameterError(WindsockError):
+    code = "invalid_input"
+
+
+class DataError(WindsockError):
+    code = "invalid_input"
+
+
+class ArtifactInvalid(WindsockError):
+    code = "failed_precondition"
