@@ -1,0 +1,89 @@
+# Every task of the project. CI and the documents call only these.
+SHELL := /bin/bash -eu -o pipefail
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+TORCH_INDEX ?=
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Nobody is told that you run this.
+export BENTOML_DO_NOT_TRACK := True
+export DO_NOT_TRACK := 1
+export DVC_NO_ANALYTICS := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+
+.PHONY: help install demo test repro release serve replay monitor ui lint types format lock proto clients bench clean
+
+help: ## List every task
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST) \
+	  | if [ -t 1 ]; then cat; else sed 's/\x1b\[[0-9]*m//g'; fi
+	@echo
+	@echo "  On Linux, PyPI's torch brings 2.5 GB of CUDA. 'make install TORCH_INDEX=<address of PyTorch's CPU wheels>'"
+	@echo "  (or 'make demo TORCH_INDEX=...') takes the CPU build instead; pytorch.org, 'Get started', names the address."
+
+install: $(INSTALLED) ## Make .venv with the locked versions
+
+$(INSTALLED): requirements/train.txt pyproject.toml
+	@echo "Installing into .venv (2-3 minutes) ..."
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python must be 3.11 or newer, got $$($(BIN)/python --version); say 'make PYTHON=python3.11 ...' after 'rm -r .venv'"; exit 1; }
+	@if [ -n "$(TORCH_INDEX)" ]; then \
+	  $(BIN)/pip install --quiet --index-url "$(TORCH_INDEX)" "$$(grep '^torch==' requirements/train.txt)"; fi
+	$(BIN)/pip install --quiet --requirement requirements/train.txt
+	$(BIN)/pip install --quiet --no-deps --editable .
+	@touch $@
+
+demo: ## Everything, in under ten minutes: train, release, serve, replay half a year, monitor, judge
+	@started=$${WINDSOCK_DEMO_STARTED:-$$(date +%s)}; export WINDSOCK_DEMO_STARTED=$$started; \
+	$(MAKE) --no-print-directory install && $(MAKE) --no-print-directory repro && windsock demo
+
+test: install ## Every test (6 minutes)
+	python -m pytest
+
+repro: install ## Run the pipeline: what changed, and nothing else
+	dvc repro
+
+release: install ## Verify the candidate, copy it to the store, make it champion
+	windsock release
+
+serve: install ## Serve the champion over REST (3000) and gRPC (3001)
+	windsock serve
+
+replay: install ## Send July to December 2013 to the running service
+	windsock replay
+
+monitor: install ## Report quality, drift and latency by month
+	windsock monitor
+
+ui: install ## Open MLflow on http://127.0.0.1:5000
+	mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///artifacts/mlflow.db}" --host 127.0.0.1 --port 5000
+
+lint: install ## Style, import rules, formatting
+	ruff check .
+	ruff format --check .
+	lint-imports
+
+types: install ## mypy, strict, tests included
+	mypy
+
+format: install ## Let ruff mend what it can
+	ruff check --fix .
+	ruff format .
+
+lock: install ## Compile requirements/*.txt anew from pyproject.toml
+	requirements/compile
+
+proto: install ## Generate the gRPC code from its .proto
+	services/generated/generate
+
+clients: ## Make .venv-clients with stock Open Inference Protocol clients, for a contract test
+	test -x .venv-clients/bin/python || $(PYTHON) -m venv .venv-clients
+	.venv-clients/bin/pip install --quiet --requirement requirements/clients.txt
+
+bench: install ## Requests a second beside a peer -> reports/benchmarks/
+	python -m benchmarks.serving
+
+clean: ## Remove what the pipeline and the demo made; keeps .venv, keys and released models
+	rm -rf data artifacts/train artifacts/compress artifacts/candidate state reports/monitoring reports/demo.html
