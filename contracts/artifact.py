@@ -122,7 +122,7 @@ def _verify_signature(folder: Path, public_key: Path) -> None:
     if not public_key.is_file():
         raise ArtifactInvalid(
             f"the verifying key `{public_key}` must be a PEM file, got nothing there; "
-            "`windsock release` makes one, or set WINDSOCK_PUBLIC_KEY"
+            "`dvc repro --force --single-item package` makes one and signs anew, or set WINDSOCK_PUBLIC_KEY"
         )
     try:
         (
@@ -131,9 +131,12 @@ def _verify_signature(folder: Path, public_key: Path) -> None:
             .set_hashing_config(signing_config())
             .verify(folder, folder / SIGNATURE)
         )
-    except Exception as error:  # noqa: BLE001 - model-signing raises ValueError, KeyError or cryptography's own errors
+    except Exception as error:  # model-signing raises ValueError, KeyError or cryptography's own errors
         raise _invalid(folder, f"must be signed by the key {public_key}, got: {error}") from error
 
 
 def _invalid(folder: Path, what: str) -> ArtifactInvalid:
-    return ArtifactInvalid(f"artifact `{folder}` {what}; run `dvc repro` and `windsock release` to make a good one")
+    return ArtifactInvalid(
+        f"artifact `{folder}` {what}; "
+        "run `dvc repro --force --single-item package`, then `windsock release`, to make a good one"
+    )
