@@ -26,7 +26,7 @@ def git_identity(root: Path) -> Git:
 def data_identity(root: Path) -> dict[str, str]:
     """Return file name -> sha256 of the source files, as `ingest` reported them."""
     report = json.loads((root / "reports/ingest.json").read_bytes())
-    return {str(name): str(value) for name, value in report["sha256"].items()}
+    return {str(name): str(value) for name, value in report["source_sha256"].items()}
 
 
 def _git(root: Path, *words: str) -> str | None:

@@ -84,10 +84,11 @@ def connected(root: Path) -> Iterator["MlflowClient"]:
     try:
         yield MlflowClient(tracking_uri=uri, registry_uri=uri)
     except (MlflowException, SQLAlchemyError) as error:
-        raise Unavailable(
-            f"MLflow at `{re.sub('//[^/@]*@', '//', uri)}` must answer, got: {str(error).splitlines()[0]}; start it or "
-            "correct MLFLOW_TRACKING_URI, or move a damaged artifacts/mlflow.db away, and run again"
-        ) from error
+        message = (
+            f"MLflow at `{uri}` must answer, got: {str(error).splitlines()[0]}; start it or correct "
+            "MLFLOW_TRACKING_URI, or move a damaged artifacts/mlflow.db away, and run again"
+        )
+        raise Unavailable(re.sub("//[^/@]*@", "//", message)) from error  # without user and password
 
 
 def experiment(client: "MlflowClient", root: Path) -> str:

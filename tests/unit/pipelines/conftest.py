@@ -1,7 +1,7 @@
 """A project folder as it is when `evaluate` has ended, with a tiny real graph as the model."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import onnx
@@ -10,8 +10,6 @@ from onnx import TensorProto, helper
 
 from contracts.features import CATEGORY, NUMERIC
 from contracts.params import Params, load_params
-
-Tensors = dict[str, tuple[int, list[int | str]]]
 
 
 def make_graph(width: int = len(NUMERIC), output: str = "probability") -> onnx.ModelProto:
@@ -57,13 +55,13 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @pytest.fixture
-def project(tmp_path: Path, empty_database: bytes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def project(tmp_path: Path, empty_database: bytes, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Reports, weights and graphs of a project; its MLflow knows no run yet."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     month = {"month": "2013-07", "rows": 10, "positive_share": 0.2, "auc": 0.7, "log_loss": 0.5, "brier": 0.1}
     history = [{"epoch": epoch, "train_loss": 1 / epoch, "validation_auc": 0.7} for epoch in (1, 2)]
     for name, value in {
-        "ingest": {"sha256": {"flights.csv.zip": "1f" * 32}},
+        "ingest": {"source_sha256": {"flights.csv.zip": "1f" * 32}},
         "validation": {},
         "features": {},
         "training": {"epochs": 2, "validation": {"auc": 0.71}},
