@@ -1,0 +1,256 @@
+"""`dvc repro` as its users know it, on every 40th flight: same bits, nothing done twice, killed and finished.
+
+Two copies of the project run side by side in two folders, one of them in another time zone and killed twice on its
+way. The other tests look at the first copy, or change a copy of it.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from contracts.artifact import verify
+from pipelines.tracking import connected, experiment
+
+ROOT = Path(__file__).parents[2]
+DEADLINE = 240  # s
+SMALL: dict[str, dict[str, Any]] = {
+    "ingest": {"keep_every": 40},
+    "train": {"hidden": [16], "bins": 4, "bin_width": 4, "epochs": 2},
+    "compress": {"hidden": [16], "bins": 4, "epochs": 1, "finetune_epochs": 1, "calibration_rows": 256},
+}
+
+
+def copy_project(folder: Path) -> Path:
+    """What git would clone, as the first commit of a repository of its own, with parameters for a small slice."""
+    listed = subprocess.check_output(
+        ["git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard"], text=True
+    )
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file() and not name.startswith("reports/") and name != "dvc.lock":
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    params = yaml.safe_load((folder / "params.yaml").read_text())
+    for section, values in SMALL.items():
+        params[section].update(values)
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    run(folder, "git", "init", "--quiet")
+    commit(folder)
+    return folder
+
+
+def commit(folder: Path) -> None:
+    run(folder, "git", "add", "--all")
+    run(folder, "git", "commit", "--quiet", "--message", "A step")
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    """The copy's own code comes first; nothing of the outside leads to another MLflow or DVC."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "DVC_", "WINDSOCK_"))}
+    people = {f"GIT_{who}_{what}": "tests@localhost" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return kept | people | {"PATH": path, "PYTHONPATH": str(folder), "DVC_NO_ANALYTICS": "1"} | more
+
+
+def run(folder: Path, *words: str, status: int = 0) -> str:
+    """Standard output and error of a command that must end with `status`."""
+    done = subprocess.run(
+        words,
+        cwd=folder,
+        env=environment(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=DEADLINE,
+    )
+    assert done.returncode == status, done.stdout
+    return done.stdout
+
+
+def start(folder: Path, **more: str) -> subprocess.Popen[bytes]:
+    """`dvc repro` in a process group of its own, its output in repro.log beside the folder."""
+    with folder.with_suffix(".log").open("wb") as log:
+        return subprocess.Popen(
+            ["dvc", "repro"],
+            cwd=folder,
+            env=environment(folder, **more),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def finish(process: subprocess.Popen[bytes], folder: Path) -> None:
+    try:
+        status = process.wait(DEADLINE)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    assert status == 0, folder.with_suffix(".log").read_text()
+
+
+def kill_within(stage: str, folder: Path, **more: str) -> None:
+    """Start `dvc repro` and kill all its processes as soon as the stage has begun to speak."""
+    process = start(folder, **more)
+    until = time.monotonic() + DEADLINE
+    log = ""
+    while not log.partition(f"> windsock stage {stage}\n")[2] and time.monotonic() < until and process.poll() is None:
+        time.sleep(0.02)
+        log = folder.with_suffix(".log").read_text()
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, log
+    assert log.rstrip().rpartition("> windsock stage ")[2].startswith(stage), log
+
+
+@pytest.fixture(scope="module")
+def projects(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two finished runs: a straight one, whose results are committed, and one that was killed twice."""
+    one = copy_project(tmp_path_factory.mktemp("one") / "windsock")
+    two = copy_project(tmp_path_factory.mktemp("another") / "a longer path" / "windsock")
+    straight = start(one, TZ="UTC")
+    try:
+        elsewhere = {"TZ": "Asia/Tokyo", "PYTHONHASHSEED": "7"}
+        kill_within("ingest", two, **elsewhere)
+        kill_within("train", two, **elsewhere)
+        finish(start(two, **elsewhere), two)
+    finally:
+        finish(straight, one)
+    commit(one)
+    return one, two
+
+
+@pytest.fixture(scope="module")
+def project(projects: tuple[Path, Path]) -> Path:
+    """The straight run. Look, do not touch."""
+    return projects[0]
+
+
+@pytest.fixture
+def changed(project: Path, tmp_path: Path) -> Path:
+    """A copy of the straight run that a test may change."""
+    return Path(shutil.copytree(project, tmp_path / "windsock", symlinks=True))
+
+
+def test_two_folders_have_the_same_bits(projects: tuple[Path, Path]) -> None:
+    contents = [
+        {
+            str(path.relative_to(folder)): path.read_bytes()
+            for place in ("data", "artifacts/train", "artifacts/compress", "reports")
+            for path in sorted((folder / place).rglob("*"))
+            if path.is_file()
+        }
+        for folder in projects
+    ]
+    assert contents[0].keys() == contents[1].keys()
+    assert {name for name in contents[0] if contents[0][name] != contents[1][name]} == set()
+    locks = [yaml.safe_load((folder / "dvc.lock").read_text())["stages"] for folder in projects]
+    for lock in locks:
+        del lock["package"]  # identities and a signature
+    assert locks[0] == locks[1]
+
+
+def test_nothing_changed_runs_nothing(project: Path) -> None:
+    output = run(project, "dvc", "repro")
+    assert "Data and pipelines are up to date." in output
+    assert "windsock stage" not in output
+
+
+def test_only_git_s_own_files_changed(project: Path) -> None:
+    """DVC adds no .gitignore of its own, and everything that a run writes is either committed or ignored."""
+    assert run(project, "git", "status", "--porcelain") == ""
+    added = run(project, "git", "diff", "--name-only", "HEAD~1").split()
+    assert {name for name in added if not name.startswith("reports/")} == {"dvc.lock"}
+
+
+def test_the_candidate_knows_its_commit(project: Path) -> None:
+    manifest = verify(project / "artifacts/candidate", project / "secrets/signing.pub").manifest
+    assert manifest.git.commit == run(project, "git", "rev-parse", "HEAD~1").strip()
+    assert manifest.git.dirty is False
+
+
+def test_the_live_run_is_the_one_that_the_candidate_names(project: Path) -> None:
+    manifest = verify(project / "artifacts/candidate", project / "secrets/signing.pub").manifest
+    with connected(project) as client:
+        runs = client.search_runs([experiment(client, project)])
+        assert [run.info.run_id for run in runs] == [manifest.mlflow_run_id]
+        history = client.get_metric_history(manifest.mlflow_run_id, "train_loss")
+    points = json.loads((project / "reports/plots/training.json").read_bytes())
+    assert {point.step: point.value for point in history} == {point["epoch"]: point["train_loss"] for point in points}
+    assert runs[0].data.params["ingest.keep_every"] == "40"
+
+
+def test_an_unknown_key_fails_although_no_stage_reads_it(changed: Path) -> None:
+    params = (changed / "params.yaml").read_text()
+    (changed / "params.yaml").write_text(params + "typo: 1\n")
+    output = run(changed, "dvc", "repro", status=255)
+    assert "`typo`: Extra inputs are not permitted, got 1" in output
+    assert "windsock stage ingest" not in output
+    (changed / "params.yaml").write_text(params)
+    assert "windsock stage ingest" not in run(changed, "dvc", "repro")
+
+
+def test_params_diff_shows_what_changed(changed: Path) -> None:
+    set_param(changed, "compress", "prune", 0.5)
+    assert json.loads(run(changed, "dvc", "params", "diff", "--json")) == {
+        "params.yaml": {"compress.prune": {"old": 0.25, "new": 0.5, "diff": 0.25}}
+    }
+
+
+def test_metrics_show_has_the_reports(project: Path) -> None:
+    shown = json.loads(run(project, "dvc", "metrics", "show", "--json"))[""]["data"]
+    assert set(shown) == {"reports/training.json", "reports/compression.json", "reports/evaluation.json"}
+    released = json.loads((project / "reports/compression.json").read_bytes())["released"]
+    assert shown["reports/evaluation.json"]["data"]["released"] == released
+
+
+def test_plots_show_has_epochs_months_and_pictures(changed: Path) -> None:
+    run(changed, "dvc", "plots", "show", "--out", "shown")
+    page = (changed / "shown/index.html").read_text()
+    for point in json.loads((changed / "reports/plots/training.json").read_bytes()):
+        assert json.dumps(point["train_loss"]) in page
+    for point in json.loads((changed / "reports/plots/months.json").read_bytes()):
+        assert json.dumps(point["auc"]) in page
+        assert point["model"] in page
+    assert len(list((changed / "shown").rglob("*.png"))) == 2
+
+
+def test_an_experiment_is_one_run_more_and_never_releases(changed: Path) -> None:
+    digest = run(changed, "windsock", "release").splitlines()[-1]
+    before = {path: path.read_bytes() for path in (changed / "artifacts/store").rglob("*") if path.is_file()}
+
+    output = run(changed, "dvc", "exp", "run", "--name", "three", "--set-param", "train.epochs=3")
+    assert "windsock stage featurize" not in output
+    assert "windsock stage package" in output
+    assert len(json.loads((changed / "reports/plots/training.json").read_bytes())) == 3
+    assert "three" in run(changed, "dvc", "exp", "list", "--name-only")
+
+    after = {path: path.read_bytes() for path in (changed / "artifacts/store").rglob("*") if path.is_file()}
+    assert after == before
+    candidate = verify(changed / "artifacts/candidate", changed / "secrets/signing.pub")
+    assert candidate.digest != digest
+    with connected(changed) as client:
+        assert client.get_run(candidate.manifest.mlflow_run_id).data.params["train.epochs"] == "3"
+        assert client.get_model_version_by_alias("flight-delay", "champion").tags["digest"] == digest
+        assert len(client.search_model_versions("name = 'flight-delay'")) == 1
+
+
+def test_release_says_what_it_did_in_a_few_lines(changed: Path) -> None:
+    lines = run(changed, "windsock", "release").splitlines()
+    assert len(lines) <= 3
+    assert (changed / "artifacts/store" / lines[-1] / "manifest.json").is_file()
+    assert "champion" in lines[0]
+
+
+def set_param(project: Path, section: str, name: str, value: object) -> None:
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    params[section][name] = value
+    (project / "params.yaml").write_text(yaml.safe_dump(params))
