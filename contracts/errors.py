@@ -5,6 +5,7 @@
     │   └── ContractViolation                   a value breaks the feature or table contract
     ├── Unauthenticated      unauthenticated    no token, or a wrong one
     ├── NotFound             not_found          no such model, version or path
+    ├── TooLarge             too_large          more rows or bytes than a request may have
     ├── Unavailable          unavailable        not ready yet, draining, or a dependency is away
     ├── ParameterError       invalid_input      params.yaml or a setting is wrong
     ├── DataError            invalid_input      a data file is missing or damaged
@@ -21,6 +22,7 @@ Code = Literal[
     "invalid_input",
     "unauthenticated",
     "not_found",
+    "too_large",
     "unavailable",
     "failed_precondition",
 ]
@@ -46,6 +48,10 @@ class Unauthenticated(WindsockError):
 
 class NotFound(WindsockError):
     code = "not_found"
+
+
+class TooLarge(WindsockError):
+    code = "too_large"
 
 
 class Unavailable(WindsockError):

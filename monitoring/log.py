@@ -1,0 +1,278 @@
+"""The prediction log: its tables, the writer that fills them from the spool, the reader for the monitor.
+
+Every row of every answered request stands in `predictions` once: (request_id, row) is the key, and what comes later
+under a key that is there already is dropped. So the writer may read a line twice, after a crash or a lost connection,
+and a client may repeat a request.
+"""
+
+import logging
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+from sqlalchemy.dialects import postgresql, sqlite
+
+from contracts.errors import DataError, ParameterError, Unavailable
+from contracts.features import CATEGORY, NUMERIC
+from monitoring.metrics import Metrics
+from monitoring.spool import LabelRecord, PredictionRecord, Record, Segment, Spool
+
+logger = logging.getLogger(__name__)
+
+CHUNK_BYTES: Final = 128 * 2**10  # read and inserted at once: about 200 single rows
+IDLE_SECONDS: Final = 0.2  # between looks at a spool without news
+BACK_OFF_SECONDS: Final = (0.1, 5.0)  # first and longest wait for a database that is away
+
+METADATA: Final = sa.MetaData()
+PREDICTIONS: Final = sa.Table(
+    "predictions",
+    METADATA,
+    sa.Column("request_id", sa.String(128), primary_key=True),
+    sa.Column("row", sa.Integer, primary_key=True),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("protocol", sa.String(8), nullable=False),
+    sa.Column("event_time", sa.DateTime, nullable=False, index=True),  # UTC: the caller's clock, or the time of arrival
+    sa.Column("received_at", sa.DateTime, nullable=False),  # UTC
+    sa.Column("duration_us", sa.BigInteger, nullable=False),
+    sa.Column("numeric", sa.Text, nullable=False),  # JSON array in contract order, null is missing
+    sa.Column("category", sa.Text, nullable=False),  # JSON array in contract order
+    sa.Column("score", sa.Double, nullable=False),
+)
+LABELS: Final = sa.Table(
+    "labels",
+    METADATA,
+    sa.Column("request_id", sa.String(128), primary_key=True),
+    sa.Column("row", sa.Integer, primary_key=True),
+    sa.Column("late", sa.Boolean, nullable=False),
+    sa.Column("landed_at", sa.DateTime),  # UTC
+    sa.Column("received_at", sa.DateTime, nullable=False),  # UTC
+)
+_INSERT: Final[dict[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
+_decode_numbers = msgspec.json.Decoder(list[float | None]).decode
+_decode_strings = msgspec.json.Decoder(list[str]).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def open_database(url: str) -> sa.Engine:
+    """An engine on a database that has our tables and takes writes.
+
+    Raises:
+        ParameterError: not a URL of SQLite or PostgreSQL.
+        Unavailable: cannot be opened or written.
+    """
+    try:
+        address = sa.make_url(url)
+        if address.get_backend_name() not in _INSERT:
+            raise ParameterError(f"`database_url` must be SQLite's or PostgreSQL's, got `{address.drivername}`")
+        if address.get_backend_name() == "sqlite" and address.database and not address.query:
+            Path(address.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = connect(url)
+        METADATA.create_all(engine)
+        with engine.connect() as connection:  # nothing but a write tells whether writing works
+            connection.execute(sa.delete(LABELS).where(LABELS.c.row < 0))
+            connection.commit()
+    except (sa.exc.SQLAlchemyError, ImportError, OSError) as error:
+        cause = getattr(error, "orig", None) or error
+        raise Unavailable(
+            f"the prediction log `{_hide_password(url)}` must take writes, got: {cause}; "
+            "correct WINDSOCK_DATABASE_URL or the database"
+        ) from error
+    return engine
+
+
+def connect(url: str) -> sa.Engine:
+    """An engine; SQLite's in WAL mode, so that readers and the writer do not wait for each other."""
+    engine = sa.create_engine(url, pool_pre_ping=True)
+    if engine.dialect.name == "sqlite":
+
+        @sa.event.listens_for(engine, "connect")
+        def _pragmas(connection: Any, _: Any) -> None:
+            for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=NORMAL"):
+                connection.execute(f"PRAGMA {pragma}").close()
+
+    return engine
+
+
+def _hide_password(url: str) -> str:
+    try:
+        return sa.make_url(url).render_as_string(hide_password=True)
+    except sa.exc.ArgumentError:
+        return url
+
+
+class Writer:
+    """Moves the spool to the database on a thread of its own, until `stop`."""
+
+    def __init__(self, spool: Spool, engine: sa.Engine, metrics: Metrics) -> None:
+        self._spool = spool
+        self._engine = engine
+        self._stopping = threading.Event()
+        self._adopted_rows = 0
+        self._moved_rows = 0
+        metrics.pending_rows.set_function(self.pending_rows)
+        self._thread = threading.Thread(target=self._run, name="spool-writer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Move what is left and end. A database that is away is tried once more; its rows stay in the spool."""
+        self._spool.close_active()
+        self._stopping.set()
+        self._thread.join()
+        self._spool.release()
+        self._engine.dispose()
+
+    def pending_rows(self) -> int:
+        return self._spool.appended_rows + self._adopted_rows - self._moved_rows
+
+    def _run(self) -> None:
+        self._adopted_rows = sum(_rows(chunk) for s in self._spool.adopted for chunk, _ in _chunks(s))
+        first, longest = BACK_OFF_SECONDS
+        wait = first
+        while True:
+            last_round = self._stopping.is_set()
+            try:
+                self._move_all()
+                if wait > first:
+                    logger.info("the prediction log takes writes again")
+                wait = first
+                pause = IDLE_SECONDS
+            except sa.exc.SQLAlchemyError as error:
+                if wait == first:
+                    logger.warning("the prediction log is away, rows wait in the spool: %s", error)
+                pause = wait
+                wait = min(2 * wait, longest)
+            if last_round:
+                if left := self.pending_rows():
+                    logger.warning("%d rows stay in the spool; the next start moves them", left)
+                return
+            self._stopping.wait(pause)
+
+    def _move_all(self) -> None:
+        for segment in self._spool.segments():
+            closed = segment.closed  # read first: a segment that closes meanwhile may have grown behind our last look
+            for chunk, end in _chunks(segment):
+                insert(self._engine, chunk)
+                segment.offset = end
+                self._moved_rows += _rows(chunk)
+            if closed:
+                self._spool.drop(segment)
+
+
+def _chunks(segment: Segment) -> Iterator[tuple[list[Record], int]]:
+    """Whole records from the segment's offset on, and the offset behind them.
+
+    A last line without an end was torn by a kill: it was never acknowledged, and is left out.
+    """
+    with segment.path.open("rb") as file:
+        file.seek(segment.offset)
+        while lines := file.readlines(CHUNK_BYTES):
+            torn = b"" if lines[-1].endswith(b"\n") else lines.pop()
+            if lines:
+                yield [record for line in lines if (record := _decode(line, segment.path))], file.tell() - len(torn)
+            if torn:
+                return
+
+
+def _decode(line: bytes, path: Path) -> Record | None:
+    try:
+        return _decoder.decode(line)
+    except msgspec.MsgspecError as error:  # a damaged disk: one line must not hold up all that follow
+        logger.error("spool: a line of %s is damaged and skipped (%s): %r", path.name, error, line[:200])
+        return None
+
+
+def _rows(records: list[Record]) -> int:
+    return sum(len(record.score) if isinstance(record, PredictionRecord) else 1 for record in records)
+
+
+def insert(engine: sa.Engine, records: list[Record]) -> None:
+    """Add records in one transaction; rows whose key is there already stay as they are."""
+    predictions = [row for r in records if isinstance(r, PredictionRecord) for row in _prediction_rows(r)]
+    labels = [msgspec.structs.asdict(r) for r in records if isinstance(r, LabelRecord)]
+    statement = _INSERT[engine.dialect.name]
+    with engine.begin() as connection:
+        if predictions:
+            connection.execute(statement(PREDICTIONS).on_conflict_do_nothing(), predictions)
+        if labels:
+            connection.execute(statement(LABELS).on_conflict_do_nothing(), labels)
+
+
+def _prediction_rows(record: PredictionRecord) -> Iterator[dict[str, object]]:
+    for row, score in enumerate(record.score):
+        yield {
+            "request_id": record.request_id,
+            "row": row,
+            "digest": record.digest,
+            "protocol": record.protocol,
+            "event_time": record.event_time,
+            "received_at": record.received_at,
+            "duration_us": record.duration_us,
+            "numeric": _encode(record.numeric[row]).decode(),
+            "category": _encode(record.category[row]).decode(),
+            "score": score,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """Logged rows and their labels, by `event_time`, then key. Instants are UTC."""
+
+    request_id: NDArray[np.object_]  # [n] of str
+    digest: NDArray[np.object_]  # [n] of str
+    protocol: NDArray[np.object_]  # [n] of str
+    event_time: NDArray[np.datetime64]  # [n], microseconds
+    numeric: NDArray[np.float32]  # [n, len(NUMERIC)], NaN is missing
+    category: NDArray[np.object_]  # [n, len(CATEGORY)] of str
+    score: NDArray[np.float64]  # [n]
+    late: NDArray[np.float64]  # [n], 0 or 1; NaN: no label yet
+    duration_us: NDArray[np.int64]  # [n]
+
+
+def read_predictions(database_url: str, first: datetime, last: datetime) -> Predictions:
+    """Rows with `first <= event_time < last` (UTC without a zone).
+
+    Raises:
+        DataError: there is no prediction log at this address.
+    """
+    p, la = PREDICTIONS.c, LABELS.c
+    query = (
+        sa.select(
+            p.request_id, p.digest, p.protocol, p.event_time, p.numeric, p.category, p.score, la.late, p.duration_us
+        )
+        .outerjoin_from(PREDICTIONS, LABELS, sa.and_(p.request_id == la.request_id, p.row == la.row))
+        .where(p.event_time >= first, p.event_time < last)
+        .order_by(p.event_time, p.request_id, p.row)
+    )
+    engine = connect(database_url)
+    try:
+        with engine.connect() as connection:
+            rows = connection.execute(query).all()
+    except sa.exc.SQLAlchemyError as error:
+        raise DataError(
+            f"`{_hide_password(database_url)}` must be a prediction log, got: {getattr(error, 'orig', error)}; "
+            "start the service once to make it"
+        ) from error
+    finally:
+        engine.dispose()
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 9
+    return Predictions(
+        request_id=np.array(columns[0], object),
+        digest=np.array(columns[1], object),
+        protocol=np.array(columns[2], object),
+        event_time=np.array(columns[3], "datetime64[us]"),
+        numeric=np.array([_decode_numbers(text) for text in columns[4]], np.float32).reshape(-1, len(NUMERIC)),
+        category=np.array([_decode_strings(text) for text in columns[5]], object).reshape(-1, len(CATEGORY)),
+        score=np.array(columns[6], np.float64),
+        late=np.array(columns[7], np.float64),  # NULL becomes NaN
+        duration_us=np.array(columns[8], np.int64),
+    )

@@ -1,0 +1,217 @@
+"""gRPC: the Open Inference Protocol v2, health and reflection on a `grpc.aio` server of our own.
+
+BentoML's services do not speak gRPC, so this one starts in the BentoML worker, on its loop, over the same predictor.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any, Final, TypeAlias
+
+import grpc
+import numpy as np
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from numpy.typing import NDArray
+
+from contracts.artifact import OUTPUT
+from contracts.errors import ContractViolation, NotFound
+from monitoring.metrics import Metrics
+from services import metadata
+from services.auth import Guard
+from services.generated import open_inference_pb2 as pb
+from services.generated import open_inference_pb2_grpc as pb_grpc
+from services.json_infer import event_time
+from services.predictor import LARGE_BYTES, MAX_BYTES, Predictor, Request
+from services.protocol import CATEGORY_INPUT, NUMERIC_INPUT, Tensor, as_text, assemble, check_model, check_outputs
+from services.status import STATUS, describe
+
+SERVICE: Final = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
+MAX_CONCURRENT: Final = 256  # calls at once; more are refused with RESOURCE_EXHAUSTED
+_OPEN: Final = (f"/{SERVICE}/ServerLive", f"/{SERVICE}/ServerReady", "/grpc.health.v1.Health/")
+_CONTENTS: Final = {NUMERIC_INPUT.name: "fp32_contents", CATEGORY_INPUT.name: "bytes_contents"}
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]"
+
+
+class Servicer(pb_grpc.GRPCInferenceServiceServicer):
+    def __init__(self, predictor: Predictor, metrics: Metrics) -> None:
+        self._predictor = predictor
+        self._metrics = metrics.of["grpc"]
+
+    async def ServerLive(self, request: pb.ServerLiveRequest, context: Context) -> pb.ServerLiveResponse:  # noqa: N802, ARG002 - names of the protocol
+        return pb.ServerLiveResponse(live=True)
+
+    async def ServerReady(self, request: pb.ServerReadyRequest, context: Context) -> pb.ServerReadyResponse:  # noqa: N802, ARG002 - as above
+        return pb.ServerReadyResponse(ready=self._predictor.ready)
+
+    async def ModelReady(self, request: pb.ModelReadyRequest, context: Context) -> pb.ModelReadyResponse:  # noqa: N802 - as above
+        await self._check_model(request.name, request.version, context)
+        return pb.ModelReadyResponse(ready=self._predictor.ready)
+
+    async def ServerMetadata(self, request: pb.ServerMetadataRequest, context: Context) -> pb.ServerMetadataResponse:  # noqa: N802, ARG002 - as above
+        return pb.ServerMetadataResponse(**metadata.server())
+
+    async def ModelMetadata(self, request: pb.ModelMetadataRequest, context: Context) -> pb.ModelMetadataResponse:  # noqa: N802 - as above
+        await self._check_model(request.name, request.version, context)
+        return pb.ModelMetadataResponse(**metadata.model(self._predictor))
+
+    async def ModelInfer(self, request: pb.ModelInferRequest, context: Context) -> pb.ModelInferResponse:  # noqa: N802 - as above
+        started = time.perf_counter()
+        metrics = self._metrics
+        metrics.requests()
+        metrics.in_flight(1)
+        try:
+            if request.ByteSize() > LARGE_BYTES:
+                return await asyncio.to_thread(self._infer, request, started)
+            return self._infer(request, started)
+        except Exception as error:  # noqa: BLE001 - the edge of the service: an unknown error must not leave it
+            code, text = describe(error)
+            metrics.errors[code]()
+        finally:
+            metrics.in_flight(-1)
+            metrics.seconds(time.perf_counter() - started)
+        await context.abort(STATUS[code][1], text)
+
+    def _infer(self, message: pb.ModelInferRequest, started: float) -> pb.ModelInferResponse:
+        predictor = self._predictor
+        check_model(predictor, message.model_name, message.model_version)
+        request = decode(message, started)
+        scores = predictor.predict(request)
+        return encode(scores, request.id, predictor, raw=bool(message.raw_input_contents))
+
+    async def _check_model(self, name: str, version: str, context: Context) -> None:
+        try:
+            check_model(self._predictor, name, version)
+        except NotFound as error:
+            await context.abort(STATUS[error.code][1], str(error))
+
+
+def decode(message: pb.ModelInferRequest, started: float) -> Request:
+    """A `ModelInferRequest` without its transport.
+
+    Raises:
+        InvalidInput: anything that the protocol or the contract refuses. Names the field.
+    """
+    raw = message.raw_input_contents
+    if raw and len(raw) != len(message.inputs):
+        raise ContractViolation(
+            f"`raw_input_contents` must have one blob for each of the {len(message.inputs)} inputs, got {len(raw)}"
+        )
+    if raw and any(item.HasField("contents") for item in message.inputs):
+        raise ContractViolation("the inputs must all be raw or all typed, got both; leave `contents` out")
+    tensors = [_tensor(item, raw[index] if raw else None) for index, item in enumerate(message.inputs)]
+    numeric, category = assemble(tensors)
+    check_outputs([output.name for output in message.outputs])
+    moment = _event_time(message.parameters["event_time"]) if "event_time" in message.parameters else None
+    return Request("grpc", numeric, category, message.id, moment, started)
+
+
+def _event_time(parameter: pb.InferParameter) -> datetime | None:
+    kind = parameter.WhichOneof("parameter_choice")
+    return None if kind is None else event_time(getattr(parameter, kind))
+
+
+def _tensor(item: pb.ModelInferRequest.InferInputTensor, raw: bytes | None) -> Tensor:
+    if raw is not None or item.name not in _CONTENTS:
+        return Tensor(item.name, item.datatype, item.shape, raw=raw)
+    expected = _CONTENTS[item.name]
+    others = [field.name for field, _ in item.contents.ListFields() if field.name != expected]
+    if others:
+        raise ContractViolation(f"`{item.name}` must be given in {expected}, got {', '.join(others)}; move it")
+    values = getattr(item.contents, expected)
+    if item.name == CATEGORY_INPUT.name:
+        values = [as_text(value, index) for index, value in enumerate(values)]
+    return Tensor(item.name, item.datatype, item.shape, values=values)
+
+
+def encode(scores: NDArray[np.float32], request_id: str, predictor: Predictor, *, raw: bool) -> pb.ModelInferResponse:
+    """The answer, in raw form when the request was."""
+    output = pb.ModelInferResponse.InferOutputTensor(name=OUTPUT, datatype="FP32", shape=scores.shape)
+    answer = pb.ModelInferResponse(model_name=predictor.name, model_version=predictor.version, id=request_id)
+    if raw:
+        answer.raw_output_contents.append(scores.astype("<f4", copy=False).tobytes())
+    else:
+        output.contents.fp32_contents.extend(scores.tolist())
+    answer.outputs.append(output)
+    return answer
+
+
+class Authentication(grpc.aio.ServerInterceptor):
+    """Asks every call but health for the token: `authorization: Bearer <token>` in its metadata."""
+
+    def __init__(self, guard: Guard, metrics: Metrics) -> None:
+        self._guard = guard
+        self._metrics = metrics.of["grpc"]
+
+    async def intercept_service(
+        self,
+        continuation: Continuation,
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        if not handler_call_details.method.startswith(_OPEN):
+            given = dict(handler_call_details.invocation_metadata or ()).get("authorization")
+            try:
+                self._guard.check(given.encode() if isinstance(given, str) else given)
+            except Exception as error:  # noqa: BLE001 - as above
+                code, text = describe(error)
+                if handler_call_details.method == f"/{SERVICE}/ModelInfer":
+                    self._metrics.requests()
+                    self._metrics.errors[code]()
+                return await _refusing(continuation, handler_call_details, STATUS[code][1], text)
+        return await continuation(handler_call_details)
+
+
+async def _refusing(
+    continuation: Continuation,
+    details: grpc.HandlerCallDetails,
+    code: grpc.StatusCode,
+    text: str,
+) -> Handler:
+    """A handler of the kind of call that the client made (one answer or a stream), which only refuses."""
+
+    async def refuse(_: Any, context: Context) -> None:
+        await context.abort(code, text)
+
+    handler = await continuation(details)
+    if handler is not None and handler.response_streaming:
+        return grpc.stream_stream_rpc_method_handler(refuse)
+    return grpc.unary_unary_rpc_method_handler(refuse)
+
+
+class GrpcServer:
+    """Starts and stops with the worker."""
+
+    def __init__(self, predictor: Predictor, guard: Guard, metrics: Metrics, address: str) -> None:
+        self._health = health.aio.HealthServicer()
+        self._server = grpc.aio.server(
+            interceptors=[Authentication(guard, metrics)],
+            maximum_concurrent_rpcs=MAX_CONCURRENT,
+            options=[
+                ("grpc.max_receive_message_length", MAX_BYTES),
+                ("grpc.so_reuseport", 0),  # a second service on the port is an error, not a partner
+            ],
+        )
+        pb_grpc.add_GRPCInferenceServiceServicer_to_server(  # type: ignore[no-untyped-call] # generated
+            Servicer(predictor, metrics), self._server
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self._server)
+        self._server.add_insecure_port(address)
+
+    async def start(self) -> None:
+        await self._server.start()
+        for name in ("", SERVICE):
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+
+    async def drain(self) -> None:
+        """Health says NOT_SERVING from now on; calls are still answered."""
+        await self._health.enter_graceful_shutdown()
+
+    async def stop(self, grace: float) -> None:
+        """New calls are refused at once; those in flight have `grace` seconds."""
+        await self._server.stop(grace)
