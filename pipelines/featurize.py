@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import ibis
+import pyarrow.compute as pc
 
-from contracts.features import CATEGORY_NAMES, HORIZON_HOURS, LATE_MINUTES, NUMERIC, NUMERIC_NAMES
+from contracts.features import CATEGORY_NAMES, HORIZON_HOURS, LATE_MINUTES, MAX_CATEGORY_LENGTH, NUMERIC, NUMERIC_NAMES
 from contracts.files import write_json
 from contracts.params import Params
 from contracts.tables import FEATURE_KEYS, FEATURE_TABLE, Column
 from pipelines import rolling, tables
-from pipelines.rolling import Expression, line, mean, minute
+from pipelines.rolling import Expression, line, mean, minute, of_queries
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ def main(root: Path, params: Params) -> None:  # noqa: ARG001 - a stage's signat
         inputs = {name: ibis.memtable(tables.read(root / INPUT / f"{name}.parquet")) for name in names}
         logger.info("Computing %d features", len(NUMERIC) + len(CATEGORY_NAMES))
         table = database.to_pyarrow(features(**inputs)).cast(tables.schema(FEATURE_TABLE))
-    tables.check("features", table, _CHECKED, ["flight_id"], _HINT)
+    check(table)
     tables.write(root / OUTPUT, table)
     write_json(root / REPORT, summary(table))
     logger.info("Features: %d rows, %d of them labelled", table.num_rows, table.num_rows - table["late"].null_count)
@@ -74,38 +75,50 @@ def features(
     """
     predicted_at = flights["scheduled_departure"] - ibis.interval(hours=horizon_hours)
     flights = flights.mutate(predicted_at=predicted_at, late=flights["arr_delay"] >= LATE_MINUTES)
-    flights = flights.mutate(cutoff=minute(flights["predicted_at"]))
-    parts = (departures(flights), arrivals(flights), timetable(flights), aircraft(flights, planes))
-    joined = flights.select(*(column.name for column in FEATURE_KEYS), *CATEGORY_NAMES)
-    for part in (*parts, weather_now(flights, weather), weather_before(flights, weather)):
-        joined = joined.left_join(part, "flight_id").drop("flight_id_right")
+    # A short name for a flight inside this computation: strings are dear to carry through every window.
+    row = ibis.row_number().over(order_by=["scheduled_departure", "flight_id"])
+    flights = flights.mutate(cutoff=minute(flights["predicted_at"]), row=row)
+    parts = (
+        timetable(flights),
+        aircraft(flights, planes),
+        departures(flights),
+        backlog(flights),
+        arrivals(flights),
+        weather_now(flights, weather),
+        weather_before(flights, weather),
+    )
+    joined = flights.select("row", *(column.name for column in FEATURE_KEYS), *CATEGORY_NAMES)
+    for part in parts:
+        joined = joined.inner_join(part, "row")
     numeric = {name: joined[name].cast("float32") for name in NUMERIC_NAMES}
     return joined.mutate(**numeric).select(*(c.name for c in FEATURE_TABLE)).order_by("predicted_at", "flight_id")
 
 
 def departures(flights: Expression) -> Expression:
-    """What departures by the cutoff tell, and the backlog: flights scheduled less departed, cancelled ones included."""
-    nothing = ibis.null("int64")
+    """What departures by the cutoff tell."""
     departed = flights.filter(flights["departed"].notnull())
-    departed = departed.mutate(at=minute(departed["departed"]), delay=departed["dep_delay"], scheduled=nothing)
-    planned = flights.mutate(at=minute(flights["scheduled_departure"]), delay=nothing, scheduled=ibis.literal(1, "int64"))
-    columns = ["at", *rolling.KEYS, "delay", "scheduled"]
-    events = departed.select(columns).union(planned.select(columns))
-    table = line(events, flights, rolling.KEYS, ["delay", "scheduled"])
-    features = {r.name: mean(table, "delay", r) for r in rolling.DEPARTURE_DELAYS}
-    backlog = rolling.BACKLOG
-    features[backlog.name] = rolling.count(table, "scheduled", backlog) - rolling.count(table, "delay", backlog)
-    return _of_queries(table, features)
+    departed = departed.mutate(at=minute(departed["departed"]))
+    table = line(departed, flights, ["carrier", "tailnum", "origin"], ["dep_delay"])
+    return of_queries(table, {r.name: mean(table, "dep_delay", r) for r in rolling.DEPARTURE_DELAYS})
+
+
+def backlog(flights: Expression) -> Expression:
+    """Flights scheduled less flights departed; a cancelled one is scheduled and never departs."""
+    departed = flights.filter(flights["departed"].notnull())
+    minus = departed.select("origin", at=minute(departed["departed"]), waiting=ibis.literal(-1, "int64"))
+    plus = flights.select("origin", at=minute(flights["scheduled_departure"]), waiting=ibis.literal(1, "int64"))
+    table = line(plus.union(minus), flights, ["origin"], ["waiting"])
+    waiting = rolling.total(table, "waiting", rolling.BACKLOG).fill_null(0)
+    return of_queries(table, {rolling.BACKLOG.name: waiting})
 
 
 def arrivals(flights: Expression) -> Expression:
     """What landings by the cutoff tell."""
     landed = flights.filter(flights["landed"].notnull())
-    landed = landed.mutate(at=minute(landed["landed"]), delay=landed["arr_delay"], is_late=landed["late"].cast("int64"))
-    table = line(landed, flights, rolling.KEYS, ["delay", "is_late"])
-    features = {r.name: mean(table, "delay", r) for r in rolling.ARRIVAL_DELAYS}
-    features |= {r.name: mean(table, "is_late", r) for r in rolling.LATE_SHARES}
-    return _of_queries(table, features)
+    landed = landed.mutate(at=minute(landed["landed"]), was_late=landed["late"].cast("int64"))
+    table = line(landed, flights, ["carrier", "flight", "origin", "dest"], ["arr_delay", "was_late"])
+    delays = {r.name: mean(table, "arr_delay", r) for r in rolling.ARRIVAL_DELAYS}
+    return of_queries(table, delays | {r.name: mean(table, "was_late", r) for r in rolling.LATE_SHARES})
 
 
 def timetable(flights: Expression) -> Expression:
@@ -115,24 +128,26 @@ def timetable(flights: Expression) -> Expression:
     hour = minute(flights["scheduled_departure"]) // rolling.HOUR
     table = flights.mutate(sched_block_minutes=block, hour=hour)
     same_hour = table.count().over(ibis.window(group_by=["origin", "hour"]))
-    columns = ["flight_id", "sched_dep_minute", "day_of_week", "distance", "sched_block_minutes"]
+    columns = ["row", "sched_dep_minute", "day_of_week", "distance", "sched_block_minutes"]
     return table.select(*columns, origin_sched_departures_1h=same_hour)
 
 
 def aircraft(flights: Expression, planes: Expression) -> Expression:
     """Age and seats; an aircraft built after the flight's year has no age."""
-    table = flights.select("flight_id", "tailnum", "local_month").left_join(planes, "tailnum")
+    table = flights.select("row", "tailnum", "local_month").left_join(planes, "tailnum")
     age = table["local_month"].left(4).cast("int64") - table["year"]
-    return table.select("flight_id", plane_age=(age >= 0).ifelse(age, ibis.null("int64")), plane_seats=table["seats"])
+    return table.select("row", plane_age=(age >= 0).ifelse(age, ibis.null("int64")), plane_seats=table["seats"])
 
 
 def weather_now(flights: Expression, weather: Expression) -> Expression:
     """The last observation at the origin by the cutoff, unless older than `MAX_WEATHER_AGE`."""
     observations = weather.mutate(at=minute(weather["observed"]))
-    queries = flights.select("flight_id", "cutoff", place="origin")
-    table = queries.asof_join(observations, queries["cutoff"] >= observations["at"], queries["place"] == weather["origin"])
+    queries = flights.select("row", "cutoff", place="origin")
+    table = queries.asof_join(
+        observations, queries["cutoff"] >= observations["at"], queries["place"] == weather["origin"]
+    )
     recent = table["cutoff"] - table["at"] <= MAX_WEATHER_AGE
-    return table.select("flight_id", **{n: recent.ifelse(table[n], ibis.null("float64")) for n in _WEATHER_NOW})
+    return table.select("row", **{n: recent.ifelse(table[n], ibis.null("float64")) for n in _WEATHER_NOW})
 
 
 def weather_before(flights: Expression, weather: Expression) -> Expression:
@@ -140,13 +155,26 @@ def weather_before(flights: Expression, weather: Expression) -> Expression:
     observations = weather.mutate(at=minute(weather["observed"]), hundredths=_hundredths(weather["precip"]))
     table = line(observations, flights, rolling.PRECIPITATION.by, ["hundredths"])
     precipitation = rolling.total(table, "hundredths", rolling.PRECIPITATION).cast("float64") / 100
-    return _of_queries(table, {rolling.PRECIPITATION.name: precipitation})
+    return of_queries(table, {rolling.PRECIPITATION.name: precipitation})
+
+
+def check(table: tables.Table) -> None:
+    """The output against both contracts: its columns, and the bounds of every feature.
+
+    Raises:
+        ContractViolation: names feature, number of rows and bounds.
+    """
+    tables.check("features", table, _CHECKED, ["flight_id"], _HINT)
+    for name in CATEGORY_NAMES:
+        too_long = pc.sum(pc.greater(pc.utf8_length(table[name]), MAX_CATEGORY_LENGTH)).as_py()
+        if too_long:
+            rule = f"of at most {MAX_CATEGORY_LENGTH} characters"
+            raise tables.violation("features", name, rule, f"{too_long} rows with more", _HINT)
 
 
 def summary(table: tables.Table) -> dict[str, Any]:
     """Rows and labels by New York month, and the share of missing values by feature."""
-    labels = table.select(["local_month", "late"]).group_by("local_month")
-    months = labels.aggregate([([], "count_all"), ("late", "count"), ("late", "sum")]).sort_by("local_month").to_pylist()
+    counts = table.group_by("local_month").aggregate([([], "count_all"), ("late", "count"), ("late", "sum")])
     return {
         "rows": table.num_rows,
         "labelled": table.num_rows - table["late"].null_count,
@@ -157,16 +185,10 @@ def summary(table: tables.Table) -> dict[str, Any]:
                 "labelled": month["late_count"],
                 "late_share": round(month["late_sum"] / month["late_count"], 6) if month["late_count"] else None,
             }
-            for month in months
+            for month in counts.sort_by("local_month").to_pylist()
         ],
         "missing_share": {name: round(table[name].null_count / table.num_rows, 6) for name in NUMERIC_NAMES},
     }
-
-
-def _of_queries(table: Expression, features: dict[str, Expression]) -> Expression:
-    """Events have served once the windows are computed; a row a flight is left."""
-    computed = table.select("flight_id", **features)
-    return computed.filter(computed["flight_id"].notnull())
 
 
 def _hundredths(value: Expression) -> Expression:

@@ -1,7 +1,8 @@
 """Rolling features as Ibis expressions: what had happened by a flight's cutoff, over a window that ends there.
 
 Events and cutoffs are laid on one line of whole minutes. An event counts when `cutoff - window < event <= cutoff`.
-Sums are of integers and are divided once, so neither the order of rows nor the number of threads shows in a result.
+Values are integers, so their sums are exact: neither the order of rows nor the number of threads shows in a result.
+A mean of fewer than 2**27 of them also rounds to the same float32 through any wider type.
 """
 
 from collections.abc import Sequence
@@ -50,7 +51,6 @@ LATE_SHARES: Final = (
 )
 BACKLOG: Final = Rolling("origin_backlog_3h", ("origin",), 3 * HOUR)
 PRECIPITATION: Final = Rolling("precip_6h", ("origin",), 6 * HOUR)
-KEYS: Final = ("carrier", "flight", "tailnum", "origin", "dest")
 
 
 def minute(instant: Expression) -> Expression:
@@ -58,18 +58,23 @@ def minute(instant: Expression) -> Expression:
     return instant.epoch_seconds().cast("int64") // 60
 
 
-def line(events: Expression, queries: Expression, keys: Sequence[str], values: Sequence[str]) -> Expression:
-    """Events and queries as rows of one table; `flight_id` is null on an event, `values` on a query.
+def line(events: Expression, queries: Expression, by: Sequence[str], values: Sequence[str]) -> Expression:
+    """Events and queries as rows of one table; `row` is null on an event, `values` are null on a query.
 
     Args:
-        events: columns `at` (int64, minute), `keys`, and `values` (int64, null: not an event of that kind).
-        queries: columns `flight_id`, `cutoff` (int64, minute), and `keys`.
+        events: columns `at` (int64, minute), `by`, and `values` (int64).
+        queries: columns `row` (int64, unique), `cutoff` (int64, minute), and `by`.
     """
-    as_event = events.select("at", *keys, *values, flight_id=ibis.null("string"))
-    nothing = {name: ibis.null("int64") for name in values}
-    as_query = queries.select(*keys, at=queries["cutoff"], flight_id=queries["flight_id"], **nothing)
-    columns = ["flight_id", "at", *keys, *values]
-    return as_event.select(columns).union(as_query.select(columns))
+    nothing = ibis.null("int64")
+    as_event = events.select("at", *by, *values, row=nothing)
+    as_query = queries.select(*by, at="cutoff", row="row", **dict.fromkeys(values, nothing))
+    return as_event.union(as_query.select(as_event.columns))
+
+
+def of_queries(table: Expression, features: dict[str, Expression]) -> Expression:
+    """The features by `row`: events have served once the windows are computed."""
+    computed = table.select("row", **features)
+    return computed.filter(computed["row"].notnull())
 
 
 def total(table: Expression, value: str, rolling: Rolling) -> Expression:
@@ -77,16 +82,9 @@ def total(table: Expression, value: str, rolling: Rolling) -> Expression:
     return table[value].sum().over(_window(rolling)).cast("int64")
 
 
-def count(table: Expression, value: str, rolling: Rolling) -> Expression:
-    """Number of events with a `value` in the window: int64, 0 without one."""
-    return table[value].count().over(_window(rolling))
-
-
 def mean(table: Expression, value: str, rolling: Rolling) -> Expression:
     """Mean of `value` in the window: float32, null without an event."""
-    n = count(table, value, rolling)
-    # One division in double precision, then one rounding.
-    result = total(table, value, rolling).cast("float64") / n.nullif(0).cast("float64")
+    result = table[value].mean().over(_window(rolling))
     for key in rolling.by:
         # Flights of unknown aircraft do not share one.
         result = table[key].notnull().ifelse(result, ibis.null("float64"))

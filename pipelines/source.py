@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import pandas as pd
 
@@ -30,7 +30,8 @@ _FLIGHTS: Final = [
     "carrier", "flight", "tailnum", "origin", "dest", "air_time", "distance", "minute", "time_hour",
 ]  # fmt: skip
 _WEATHER: Final = [
-    "origin", "time_hour", "temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib",
+    "origin", "time_hour", "temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust",
+    "precip", "pressure", "visib",
 ]  # fmt: skip
 
 
@@ -69,9 +70,9 @@ def load(paths: Mapping[str, Path]) -> Source:
     """
     content = {name: _verified(name, path) for name, path in paths.items()}
 
-    def read(name: str, columns: list[str], compression: str | None = None) -> pd.DataFrame:
+    def read(name: str, columns: list[str], compression: Literal["zip"] | None = None) -> pd.DataFrame:
         # "" and "NA" are the source's words for missing.
-        return pd.read_csv(io.BytesIO(content[name]), usecols=columns, compression=compression)  # type: ignore[call-overload]  # a str is one of its literals
+        return pd.read_csv(io.BytesIO(content[name]), usecols=columns, compression=compression)
 
     return Source(
         flights=read("flights.csv.zip", _FLIGHTS, "zip"),
