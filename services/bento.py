@@ -8,14 +8,16 @@ import logging
 import os
 import signal
 import sys
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import bentoml
 
 from contracts.errors import WindsockError
-from services.rest import Receive, Scope, Send
 from services.settings import load_settings
-from services.worker import Worker
+
+if TYPE_CHECKING:
+    from services.rest import Receive, Scope, Send
+    from services.worker import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -26,12 +28,12 @@ BENTO_HEALTH: Final = ("/livez", "/healthz", "/readyz")
 class Front:
     """Answers before BentoML's router does, which would show its own pages to anybody. It keeps health."""
 
-    worker: Worker | None = None
+    worker: "Worker | None" = None
 
     def __init__(self, app: Any) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         if scope["type"] == "http" and scope["path"] not in BENTO_HEALTH and self.worker is not None:
             await self.worker.rest(scope, receive, send)
         else:
@@ -51,6 +53,11 @@ class Windsock:
     async def start(self) -> None:
         """A start that fails ends the whole service: BentoML itself would keep the port and answer nothing."""
         _set_up_logging()
+        # BentoML sets this for the workers that share metrics through files; ours is one, and a plain number is faster.
+        # prometheus-client looks at it when it is imported, so that must come later.
+        os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+        from services.worker import Worker
+
         try:
             Front.worker = Worker(load_settings())
             await Front.worker.start()

@@ -33,8 +33,8 @@ _OPEN: Final = (f"/{SERVICE}/ServerLive", f"/{SERVICE}/ServerReady", "/grpc.heal
 _CONTENTS: Final = {NUMERIC_INPUT.name: "fp32_contents", CATEGORY_INPUT.name: "bytes_contents"}
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
-Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]"
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
+Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler]]"
 
 
 class Servicer(pb_grpc.GRPCInferenceServiceServicer):
@@ -68,13 +68,14 @@ class Servicer(pb_grpc.GRPCInferenceServiceServicer):
             if request.ByteSize() > LARGE_BYTES:
                 return await asyncio.to_thread(self._infer, request, started)
             return self._infer(request, started)
-        except Exception as error:  # noqa: BLE001 - the edge of the service: an unknown error must not leave it
+        except Exception as error:
             code, text = describe(error)
             metrics.errors[code]()
+            await context.abort(STATUS[code][1], text)
+            raise  # abort has raised already
         finally:
             metrics.in_flight(-1)
             metrics.seconds(time.perf_counter() - started)
-        await context.abort(STATUS[code][1], text)
 
     def _infer(self, message: pb.ModelInferRequest, started: float) -> pb.ModelInferResponse:
         predictor = self._predictor
@@ -151,7 +152,7 @@ class Authentication(grpc.aio.ServerInterceptor):
         self,
         continuation: Continuation,
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler | None:
+    ) -> Handler:
         if not handler_call_details.method.startswith(_OPEN):
             given = dict(handler_call_details.invocation_metadata or ()).get("authorization")
             try:
