@@ -1,0 +1,153 @@
+"""What happened, as plain data: the checks judge nothing else."""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.files import write_atomic, write_json
+
+PROTOCOLS: Final = ("rest", "grpc")
+# Upper edges in ms of the latency histograms; the last bin has none. 20 ms is the promise.
+LATENCY_EDGES_MS: Final = (0.5, 1.0, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0, 50.0, 100.0, 500.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Traffic of some months, one row a flight, in the order of sending.
+
+    Attributes:
+        ids: str [n], the flights'.
+        months: str [n], New York's month of departure, "2013-07".
+        protocols: str [n], "rest" or "grpc".
+        scores: float64 [n]; NaN was refused.
+        latency_us: int64 [n], as the client saw it; -1 was refused.
+        other_scores: float64 [n], of the same row over the other protocol; NaN was not asked there.
+        statuses: how often each answer came, such as {"rest 200": 85309}.
+        labels: delivered and acknowledged.
+        seconds: of wall time.
+    """
+
+    ids: NDArray[np.str_]
+    months: NDArray[np.str_]
+    protocols: NDArray[np.str_]
+    scores: NDArray[np.float64]
+    latency_us: NDArray[np.int64]
+    other_scores: NDArray[np.float64]
+    statuses: dict[str, int]
+    labels: int
+    seconds: float
+
+    @property
+    def compared(self) -> NDArray[np.float64]:
+        """[k]: absolute difference of the two protocols' scores, for the rows that both answered."""
+        both = ~np.isnan(self.other_scores) & ~np.isnan(self.scores)
+        return np.abs(self.other_scores[both] - self.scores[both])
+
+    def summary(self) -> dict[str, Any]:
+        """Plain JSON data."""
+        return {
+            "rows": len(self.ids),
+            "answered": int((~np.isnan(self.scores)).sum()),
+            "labels": self.labels,
+            "seconds": round(self.seconds, 1),
+            "requests_per_second": round(len(self.ids) / max(self.seconds, 1e-9)),
+            "statuses": self.statuses,
+            "compared": {"rows": len(self.compared), "max_difference": float(self.compared.max(initial=0))},
+            "latency_edges_ms": LATENCY_EDGES_MS,
+            "latency": {
+                protocol: {month: self._latency(protocol, month) for month in np.unique(self.months).tolist()}
+                for protocol in PROTOCOLS
+            },
+        }
+
+    def _latency(self, protocol: str, month: str) -> dict[str, Any] | None:
+        chosen = (self.protocols == protocol) & (self.months == month) & (self.latency_us >= 0)
+        if not chosen.any():
+            return None
+        milliseconds = self.latency_us[chosen] / 1000
+        bins = np.searchsorted(LATENCY_EDGES_MS, milliseconds)
+        return {
+            "p50_ms": float(np.percentile(milliseconds, 50)),
+            "p99_ms": float(np.percentile(milliseconds, 99)),
+            "counts": np.bincount(bins, minlength=len(LATENCY_EDGES_MS) + 1).tolist(),
+        }
+
+    def save(self, path: Path) -> None:
+        """The summary as JSON, and beside it an .npz with every id, score and latency."""
+        names = ("ids", "months", "protocols", "scores", "latency_us", "other_scores")
+        buffer = io.BytesIO()
+        arrays: dict[str, Any] = {name: getattr(self, name) for name in names}
+        np.savez(buffer, allow_pickle=False, **arrays)
+        write_atomic(path.with_suffix(".npz"), buffer.getvalue())
+        write_json(path, self.summary())
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the service did with one odd request. `status` is HTTP's, or the name of gRPC's code."""
+
+    case: str
+    status: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A server that should not have started. `exit_status` None: it was still running when time was up."""
+
+    exit_status: int | None
+    output: str
+    named: str  # what the output must name
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Peak of the process tree. `measure` is "PSS" (shared pages counted once) or "RSS" where /proc is missing."""
+
+    peak_bytes: int
+    measure: str
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that the verdict rests on.
+
+    Attributes:
+        flights: how many there are in the replayed months of the table of features.
+        logged_ids: str [m], as the prediction log holds them for the replayed months, repeated when it repeats them.
+        logged_scores: float64 [m].
+        alone: float32 [k], scores of rows that were sent alone.
+        together: float32 [k], scores of the same rows out of one batch of `batch_rows`.
+        latency_rounds_ms: p99 of single rows on one connection, by protocol, a round each.
+        monitoring: reports/monitoring.json.
+        evaluation: reports/evaluation.json.
+        model_bytes: of the released model.onnx.
+        tolerated: answers to rows that must be answered (unknown carrier, missing weather), with their score.
+        malformed: answers to requests that must be refused.
+        after_malformed: the answer to a good request after all of them.
+        without_token: answers to requests without a token.
+        damaged: the server on a store with a flipped bit.
+    """
+
+    flights: int
+    replay: Replay
+    logged_ids: NDArray[np.str_]
+    logged_scores: NDArray[np.float64]
+    batch_rows: int
+    alone: NDArray[np.float64]
+    together: NDArray[np.float64]
+    latency_rounds_ms: dict[str, list[float]]
+    monitoring: dict[str, Any]
+    evaluation: dict[str, Any]
+    model_bytes: int
+    tolerated: list[Answer]
+    malformed: list[Answer]
+    after_malformed: Answer
+    without_token: list[Answer]
+    damaged: Refusal
+    memory: Memory

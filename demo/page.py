@@ -1,0 +1,140 @@
+"""`reports/demo.html`: the whole line at a glance, in one file that needs no network."""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+
+from contracts.artifact import MANIFEST
+from contracts.features import CATEGORY, NUMERIC
+from contracts.files import write_atomic
+from demo.charts import Line, histogram, line_chart, month_name
+from demo.evidence import LATENCY_EDGES_MS, PROTOCOLS, Evidence
+
+# Reports worth a look, in order of the line; a page links to those that are there.
+REPORTS: Final = {
+    "ingest.json": "what was read, dropped, repaired",
+    "validation.json": "the data against its contract",
+    "features.json": "features: rows and missing values",
+    "training.json": "training, epoch by epoch",
+    "compression.json": "distilled, pruned, quantised",
+    "evaluation.json": "each model, each later month",
+    "plots/auc_by_month.png": "picture: AUC by month",
+    "plots/calibration.png": "picture: calibration",
+    "monitoring.json": "what the log says, month by month",
+    "demo.json": "this verdict, for machines",
+}
+HEAT_FULL: Final = 0.5  # distance that gets the full colour
+
+
+def write_page(root: Path, report: dict[str, Any], evidence: Evidence | None) -> None:
+    """Draw the page.
+
+    Args:
+        report: reports/demo.json.
+        evidence: None when the demo broke off; the page then says why, and shows no more.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("demo"), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )  # fmt: skip
+    environment.filters["month_name"] = month_name
+    reports = root / "reports"
+    context = {
+        "report": report,
+        "passed": sum(check["passed"] for check in report["checks"]),
+        "links": [{"path": path, "what": what} for path, what in REPORTS.items() if (reports / path).exists()],
+        "line": None if evidence is None else describe(root, evidence),
+    }
+    write_atomic(reports / "demo.html", environment.get_template("demo.html.j2").render(context).encode())
+
+
+def describe(root: Path, evidence: Evidence) -> dict[str, Any]:
+    """What the template shows of a whole run."""
+    evaluation, months = evidence.evaluation, evidence.monitoring["months"]
+    measured = {m["month"]: m for m in months}
+    names = [m["month"] for m in evaluation["months"]]
+    return {
+        "identity": _identity(root, months),
+        "months": names,
+        "measured": [measured.get(name) for name in names],
+        "quality_chart": line_chart("AUC by month", names, _auc_lines(evaluation, measured)),
+        "drift": heat(months),
+        "replay": evidence.replay.summary(),
+        "histograms": {name: _histogram(evidence, name) for name in PROTOCOLS},
+        "latency_rounds_ms": evidence.latency_rounds_ms,
+        "sizes": _sizes(root, evaluation),
+        "released": evaluation["released"],
+        "as_of": evaluation["as_of"],
+        "errors": evidence.monitoring["errors"],
+        "memory": evidence.memory,
+        "training_rows": evidence.monitoring["reference"]["drawn_from"],
+    }
+
+
+def heat(months: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of the heat map: features by their largest drift, each cell with its share of the full colour."""
+    about = {feature.name: feature for feature in (*NUMERIC, *CATEGORY)}
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for month in months:
+        for cell in month["drift"]:
+            strength = min((cell["value"] or 0.0) / HEAT_FULL, 1.0)
+            rows.setdefault(cell["feature"], []).append({**cell, "month": month["month"], "strength": strength})
+    order = sorted(rows, key=lambda name: -max(cell["value"] or 0.0 for cell in rows[name]))
+    return [{"feature": name, "description": about[name].description, "cells": rows[name]} for name in order]
+
+
+def _auc_lines(evaluation: dict[str, Any], measured: dict[str, Any]) -> list[Line]:
+    names = [m["month"] for m in evaluation["months"]]
+    ours = [((measured.get(name) or {}).get("quality") or {}).get("auc") for name in names]
+    baselines = evaluation["baselines"]
+    return [
+        Line("log. regression", "third", list(_by_month(baselines["logistic_regression"]["months"], names))),
+        Line("LightGBM", "second", list(_by_month(baselines["lightgbm"]["months"], names))),
+        Line("ours, measured", "first", ours),
+    ]
+
+
+def _by_month(months: list[dict[str, Any]], names: list[str]) -> list[float | None]:
+    auc = {m["month"]: m["auc"] for m in months}
+    return [auc.get(name) for name in names]
+
+
+def _histogram(evidence: Evidence, protocol: str) -> Any:
+    months = evidence.replay.summary()["latency"][protocol].values()
+    counts = [sum(column) for column in zip(*(m["counts"] for m in months if m), strict=True)]
+    return histogram(f"Latency over {protocol}", LATENCY_EDGES_MS, counts, protocol, mark=20.0)
+
+
+def _sizes(root: Path, evaluation: dict[str, Any]) -> list[dict[str, Any]]:
+    """Models of the last `compress`, largest first, with their mean AUC where it was evaluated."""
+    mean = {evaluation["released"]: evaluation["months"], "teacher": evaluation["teacher"]["months"]}
+    files = {name: root / f"artifacts/compress/{name}.onnx" for name in ("teacher", "student")}
+    kilobytes = {name: file.stat().st_size / 1000 for name, file in files.items() if file.exists()}
+    largest = max(kilobytes.values(), default=1.0)
+    return [
+        {
+            "name": name,
+            "kind": {"teacher": "float32", "student": "int8, distilled, pruned"}[name],
+            "kb": kb,
+            "share": kb / largest,
+            "auc": sum(m["auc"] for m in mean[name]) / len(mean[name]) if mean.get(name) else None,
+        }
+        for name, kb in sorted(kilobytes.items(), key=lambda item: -item[1])
+    ]
+
+
+def _identity(root: Path, months: list[dict[str, Any]]) -> dict[str, Any]:
+    """Of the model that answered, as its manifest tells it."""
+    digest = next((digest for month in months for digest in month["models"]), None)
+    if digest is None:
+        return {}
+    manifest = json.loads((root / "artifacts/store" / digest / MANIFEST).read_text(encoding="utf-8"))
+    return {
+        "model digest": digest,
+        "git commit": (manifest["git"]["commit"] or "none") + (", with changes" if manifest["git"]["dirty"] else ""),
+        "MLflow run": manifest["mlflow_run_id"],
+        "made at": manifest["created_at"],
+        "data, sha256": ", ".join(f"{name} {sha[:12]}" for name, sha in sorted(manifest["data_sha256"].items())),
+    }
