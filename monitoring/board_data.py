@@ -97,12 +97,17 @@ def drift() -> list[Panel]:
 def inputs() -> list[Panel]:
     return [
         course(
-            Frame("Missing, by feature", "Share of the window's rows without this input.", "percentunit", low=0),
-            Query(f"max by (feature) (windsock_missing_share{{{FILTER}}})", "{{feature}}"),
+            Frame(
+                "Missing, by feature",
+                "Share of the window's rows without this input, where there are any.",
+                "percentunit",
+                low=0,
+            ),
+            Query(f"max by (feature) (windsock_missing_share{{{FILTER}}}) > 0", "{{feature}}"),
         ),
         course(
             Frame("Missing inputs, live", "Inputs a second that requests left out, by feature.", "cps"),
-            Query(f"sum by (feature) (rate(windsock_missing_inputs_total{{{FILTER}}}{_RATE}))", "{{feature}}"),
+            Query(f"sum by (feature) (rate(windsock_missing_inputs_total{{{FILTER}}}{_RATE})) > 0", "{{feature}}"),
         ),
         course(
             Frame(

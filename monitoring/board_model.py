@@ -69,12 +69,14 @@ def quality() -> list[Panel]:
         Query(_measured("auc"), "measured"),
         Query(_released("auc"), "at release"),
         Query(f"{_released('auc_low')} - {MARGIN}", "alarm"),
+        zero=False,
     )
     others = [
         course(
             Frame(title, f"{what} Beside it, the release on its validation month.", "short", 6, 8, 3),
             Query(_measured(measure), "measured"),
             Query(_released(measure), "at release"),
+            zero=False,
         )
         for title, measure, what in pairs
     ]

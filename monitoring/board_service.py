@@ -24,7 +24,7 @@ def overview() -> list[Panel]:
     return [
         number(
             Frame("Instances", "Instances that answer Prometheus.", "short", 3, 4, 0, steps=((None, RED), (1, GREEN))),
-            Query(f"sum(up{{{FILTER}}})"),
+            Query(f'sum(up{{{FILTER}, job="windsock-service"}})'),
         ),
         number(
             Frame(
@@ -126,12 +126,13 @@ def latency() -> list[Panel]:
             ),
             Query(_within("protocol"), "{{protocol}}"),
             line=True,
+            zero=False,
         ),
     ]
 
 
 def saturation() -> list[Panel]:
-    rows = f"sum by (le) (rate(windsock_batch_rows_bucket{{{FILTER}}}{_RATE}))"
+    rows = "windsock_batch_rows"
     return [
         course(
             Frame("In flight and queued", "Requests being answered; large batches that wait for the thread.", "short"),
@@ -144,9 +145,9 @@ def saturation() -> list[Panel]:
             stacked=True,
         ),
         course(
-            Frame("Rows a request", "Median and 99th percentile of the batch size.", "short"),
-            Query(f"histogram_quantile(0.5, {rows})", "p50"),
-            Query(f"histogram_quantile(0.99, {rows})", "p99"),
+            Frame("Rows a request", "Mean, and 99th percentile within the histogram's buckets.", "short"),
+            Query(f"sum(rate({rows}_sum{{{FILTER}}}{_RATE})) / sum(rate({rows}_count{{{FILTER}}}{_RATE}))", "mean"),
+            Query(f"histogram_quantile(0.99, sum by (le) (rate({rows}_bucket{{{FILTER}}}{_RATE})))", "p99"),
         ),
         course(
             Frame(

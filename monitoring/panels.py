@@ -10,7 +10,19 @@ from grafana_foundation_sdk.models import heatmap as heat
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 SOURCE: Final = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
-GREEN, YELLOW, RED, BLUE, GREY = "#73BF69", "#F2CC0C", "#F2495C", "#5794F2", "#8e8e9a"  # Grafana's own palette
+GREEN, YELLOW, RED, BLUE, PURPLE = "#73BF69", "#F2CC0C", "#F2495C", "#5794F2", "#B877D9"  # Grafana's own palette
+# The same thing has the same colour on every panel.
+COLORS: Final = {
+    "rest": BLUE,
+    "grpc": PURPLE,
+    "rest p50": "#8AB8FF",
+    "rest p99": BLUE,
+    "grpc p50": "#DEB6F2",
+    "grpc p99": PURPLE,
+    "measured": BLUE,
+    "at release": GREEN,
+    "alarm": RED,
+}
 FILTER: Final = 'job=~"$job", instance=~"$instance"'
 Step = tuple[float | None, str]  # from this value on, this colour; None is the lowest step
 Panel = timeseries.Panel | stat.Panel | bargauge.Panel | heatmap.Panel
@@ -77,12 +89,15 @@ def number(frame: Frame, query: Query, *, text: looks.BigValueTextMode = looks.B
     )
 
 
-def course(frame: Frame, *queries: Query, stacked: bool = False, line: bool = False) -> timeseries.Panel:
+def course(
+    frame: Frame, *queries: Query, stacked: bool = False, line: bool = False, zero: bool = True
+) -> timeseries.Panel:
     """Lines over time.
 
     Args:
         stacked: series are parts of a whole.
         line: draw the thresholds as dashed lines.
+        zero: the axis begins at 0, unless values are below.
     """
     panel = _framed(timeseries.Panel(), frame, queries, instant=False)
     panel.line_width(1.5).fill_opacity(35 if stacked else 8).show_points(looks.VisibilityMode.NEVER)
@@ -90,8 +105,12 @@ def course(frame: Frame, *queries: Query, stacked: bool = False, line: bool = Fa
         panel.stacking(common.StackingConfig().mode(looks.StackingMode.NORMAL).group("A"))
     if line:
         panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(looks.GraphThresholdsStyleMode.DASHED))
-    if frame.low is None:
+    if zero and frame.low is None:
         panel.axis_soft_min(0)
+    legends = {query.legend.replace("{{protocol}}", protocol) for query in queries for protocol in ("rest", "grpc")}
+    for name in sorted(legends & COLORS.keys()):
+        fixed = model.DynamicConfigValue(id_val="color", value={"mode": "fixed", "fixedColor": COLORS[name]})
+        panel.override_by_name(name, [fixed])
     legend = common.VizLegendOptions().show_legend(True).placement(looks.LegendPlacement.BOTTOM)
     panel.legend(legend.display_mode(looks.LegendDisplayMode.LIST).calcs(["lastNotNull"]))
     return panel.tooltip(
