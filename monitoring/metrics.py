@@ -1,74 +1,178 @@
-"""Every Prometheus metric of the service, declared once. All label sets exist from the start, so a rate over an
-error that has not happened yet is zero and not absent."""
+"""Every Prometheus metric, declared once: `Metrics` for the service, `MonitorMetrics` for the monitor.
 
+All label sets exist from the start, so a rate over an error that has not happened yet is zero and not absent. Labels
+take their values from the contract alone (protocols, codes, features, measures), never from a request, so the number of
+series is bounded; tests/contract/test_metrics.py counts them. Each registry is its object's own.
+"""
+
+import math
 from collections.abc import Callable
 from typing import Final, Literal, get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from contracts.errors import Code
+from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES
 
 Protocol = Literal["rest", "grpc"]
-LATENCY_EDGES: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)  # seconds; .02 is the target
+Measure = Literal["auc", "log_loss", "brier", "ece", "positive_share"]
+ReleaseMeasure = Literal["auc", "log_loss", "brier", "ece", "auc_low"]
+FEATURES: Final = (*NUMERIC_NAMES, *CATEGORY_NAMES)
+LATENCY_EDGES: Final = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0)  # seconds; .02 is the objective
+ROW_EDGES: Final = (1, 2, 8, 32, 128, 512, 2048, 8192)
+SCORE_EDGES: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+DELAY_EDGES: Final = (60, 600, 3_600, 6 * 3_600, 24 * 3_600, 72 * 3_600)  # seconds; 6 hours is what LabelsLate looks at
 
 
-class Metrics:
-    """One set of metrics on a registry of its own."""
+class _Declared:
+    """A registry, and its metrics by short name."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._requests = Counter(
-            "windsock_requests", "Prediction requests, answered or refused.", ["protocol"], registry=self.registry
+
+    def _counter(self, name: str, what: str, labels: tuple[str, ...] = ()) -> Counter:
+        return Counter(f"windsock_{name}", what, labels, registry=self.registry)
+
+    def _gauge(self, name: str, what: str, labels: tuple[str, ...] = ()) -> Gauge:
+        return Gauge(f"windsock_{name}", what, labels, registry=self.registry)
+
+    def _histogram(self, name: str, what: str, edges: tuple[float, ...], labels: tuple[str, ...] = ()) -> Histogram:
+        return Histogram(f"windsock_{name}", what, labels, buckets=edges, registry=self.registry)
+
+
+class Metrics(_Declared):
+    """What the service counts. Attributes with functions are bound labels: a lookup costs as much as the update."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._count_requests()
+        self._count_inputs()
+        self._count_log()
+        self._count_labels()
+        self._model = self._gauge("model_info", "The model that is served.", ("digest", "version", "released", "as_of"))
+        self._trained = self._gauge(
+            "last_training_timestamp_seconds", "When the served model was packaged, after its training."
         )
-        self._rows = Counter("windsock_rows", "Rows that were scored.", ["protocol"], registry=self.registry)
-        self._errors = Counter(
-            "windsock_errors", "Requests that were refused or failed.", ["protocol", "code"], registry=self.registry
+
+    def _count_requests(self) -> None:
+        requests = self._counter("requests", "Prediction requests, by how they ended.", ("protocol", "code"))
+        errors = self._counter("errors", "Prediction requests that were refused or failed.", ("protocol", "code"))
+        rows = self._counter("rows", "Rows that were scored.", ("protocol",))
+        seconds = self._histogram(
+            "request_seconds", "From a prediction request's last byte to its answer.", LATENCY_EDGES, ("protocol",)
         )
-        self._seconds = Histogram(
-            "windsock_request_seconds",
-            "From the arrival of a prediction request's last byte to its answer.",
-            ["protocol"],
-            buckets=LATENCY_EDGES,
-            registry=self.registry,
-        )
-        self._in_flight = Gauge(
-            "windsock_in_flight_requests", "Requests being answered.", ["protocol"], registry=self.registry
-        )
-        self.pending_rows = Gauge(
-            "windsock_spool_pending_rows", "Spooled rows not yet in the database.", registry=self.registry
-        )
-        self._model = Info("windsock_model", "The model that is served.", registry=self.registry)
-        protocols: tuple[Protocol, ...] = get_args(Protocol)
+        in_flight = self._gauge("in_flight_requests", "Prediction requests being answered.", ("protocol",))
+        self.queued_batches = self._gauge("queued_batches", "Large batches that wait for the thread.")
+        batch = self._histogram("batch_rows", "Rows of an answered prediction request.", ROW_EDGES)
         self.of: dict[Protocol, ProtocolMetrics] = {
             protocol: ProtocolMetrics(
-                requests=self._requests.labels(protocol).inc,
-                rows=self._rows.labels(protocol).inc,
-                errors={code: self._errors.labels(protocol, code).inc for code in get_args(Code)},
-                seconds=self._seconds.labels(protocol).observe,
-                in_flight=self._in_flight.labels(protocol).inc,
+                answered=requests.labels(protocol, "ok").inc,
+                scored=rows.labels(protocol).inc,
+                batch=batch.observe,
+                refused={
+                    code: (requests.labels(protocol, code).inc, errors.labels(protocol, code).inc)
+                    for code in get_args(Code)
+                },
+                seconds=seconds.labels(protocol).observe,
+                in_flight=in_flight.labels(protocol).inc,
             )
-            for protocol in protocols
+            for protocol in get_args(Protocol)
         }
 
-    def set_model(self, name: str, digest: str) -> None:
-        self._model.info({"name": name, "digest": digest})
+    def _count_inputs(self) -> None:
+        """`missing` is in the contract's order, numbers first; `unknown` in that of its categories."""
+        self.score = self._histogram("prediction_score", "Predicted probability of arriving late.", SCORE_EDGES).observe
+        missing = self._counter("missing_inputs", "Inputs that requests left out.", ("feature",))
+        unknown = self._counter("unknown_inputs", "Categories that the vocabulary does not have.", ("feature",))
+        self.missing = tuple(missing.labels(feature).inc for feature in FEATURES)
+        self.unknown = tuple(unknown.labels(feature).inc for feature in CATEGORY_NAMES)
+
+    def _count_log(self) -> None:
+        self.pending_rows = self._gauge("spool_pending_rows", "Spooled rows not yet in the database.")
+        self.unmoved_rows = self._gauge("spool_unmoved_rows", "Spooled rows not yet in the database.")
+        self.oldest = self._gauge("spool_oldest_seconds", "Age of the oldest row not yet in the database; 0: none.")
+        self.database_up = self._gauge("database_up", "Whether the last write to the database succeeded.")
+        self.database_up.set(1)  # `windsock serve` has tried it before anything is scraped
+        self.moved_rows = self._counter("moved_rows", "Rows that moved from the spool into the database.")
+
+    def _count_labels(self) -> None:
+        labels = self._counter("labels", "Labels that were delivered.", ("late",))
+        self.labels = {late: labels.labels("true" if late else "false").inc for late in (True, False)}
+        self.label_delay = self._histogram(
+            "label_delay_seconds", "From landing to the label's delivery, on the caller's clock.", DELAY_EDGES
+        ).observe
+
+    def set_model(
+        self, name: str, digest: str, *, released: str = "", as_of: str = "", created_at: float = math.nan
+    ) -> None:
+        """Args: created_at: seconds since 1970, from the manifest; the others as there."""
+        del name  # there is one model; its name is in every address
+        self._model.clear()
+        self._model.labels(digest, digest[:12], released, as_of).set(1)
+        self._trained.set(created_at)
 
 
 class ProtocolMetrics:
-    """The metrics of one protocol with their labels bound: a label lookup costs as much as the update itself."""
+    """The metrics of one protocol. A request is counted once, when it ends: by `rows` or by `errors`."""
 
-    __slots__ = ("errors", "in_flight", "requests", "rows", "seconds")
+    __slots__ = ("_answered", "_batch", "_scored", "errors", "in_flight", "seconds")
 
     def __init__(
         self,
-        requests: Callable[[], None],
-        rows: Callable[[float], None],
-        errors: dict[Code, Callable[[], None]],
+        answered: Callable[[], None],
+        scored: Callable[[float], None],
+        batch: Callable[[float], None],
+        refused: dict[Code, tuple[Callable[[], None], Callable[[], None]]],
         seconds: Callable[[float], None],
         in_flight: Callable[[float], None],
     ) -> None:
-        self.requests = requests
-        self.rows = rows
-        self.errors = errors
+        self._answered = answered
+        self._scored = scored
+        self._batch = batch
+        self.errors = {code: _both(*counters) for code, counters in refused.items()}
         self.seconds = seconds
         self.in_flight = in_flight
+
+    def requests(self) -> None:
+        """A request came. Nothing to count yet: how it ends is not known."""
+
+    def rows(self, rows: int) -> None:
+        """A request was answered with so many scores."""
+        self._answered()
+        self._scored(rows)
+        self._batch(rows)
+
+
+def _both(first: Callable[[], None], second: Callable[[], None]) -> Callable[[], None]:
+    def count() -> None:
+        first()
+        second()
+
+    return count
+
+
+class MonitorMetrics(_Declared):
+    """What the monitor found in its newest window. NaN is unknown; a `last_run` of 0 is never."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last_run = self._gauge("monitor_last_run_timestamp_seconds", "When the monitor last finished; 0: never.")
+        self.window_end = self._gauge("monitor_window_end_timestamp_seconds", "Last instant that the numbers describe.")
+        quality = self._gauge("quality", "Measured quality of the served model in the window.", ("measure",))
+        release = self._gauge("release_quality", "Quality of the release on its validation month.", ("measure",))
+        self.quality: dict[Measure, Gauge] = {name: quality.labels(name) for name in get_args(Measure)}
+        self.release: dict[ReleaseMeasure, Gauge] = {name: release.labels(name) for name in get_args(ReleaseMeasure)}
+        self.known = self._gauge("quality_known", "Whether the window has enough labels of both classes.")
+        self.rows = self._gauge("quality_rows", "Labelled rows in the window.")
+        self.labelled_share = self._gauge("labelled_share", "Share of the window's rows that have a label.")
+        drift = self._gauge("drift", "Distance of a feature in the window from the training period.", ("feature",))
+        threshold = self._gauge("drift_threshold", "Drift that is worth a look.", ("feature",))
+        missing = self._gauge("missing_share", "Share of the window's rows without the feature.", ("feature",))
+        self.drift = {feature: drift.labels(feature) for feature in FEATURES}
+        self.drift_threshold = {feature: threshold.labels(feature) for feature in FEATURES}
+        self.missing_share = {feature: missing.labels(feature) for feature in FEATURES}
+        self.data_age = self._gauge("data_age_seconds", "Since the newest logged prediction was received.")
+        by_name = (self.quality, self.release, self.drift, self.drift_threshold, self.missing_share)
+        unknown = [gauge for group in by_name for gauge in group.values()]
+        for gauge in (*unknown, self.window_end, self.labelled_share, self.data_age):
+            gauge.set(math.nan)
