@@ -60,7 +60,7 @@ def _name(path: str | None, columns: Sequence[str]) -> str:
     if columns and (match := re.fullmatch(r"\[(\d+)\](?:\[(\d+)\])?", path or "")):
         row, column = (int(match[1]), int(match[2])) if match[2] else divmod(int(match[1]), len(columns))
         return f"{columns[column]}` in row {row} of `data" if column < len(columns) else f"data[{row}][{column}]"
-    return (path or "").removeprefix(".") or "the body"
+    return (path or "").removeprefix(".") or ("data" if columns else "the body")
 
 
 def _explain_syntax(body: bytes, offset: int, text: str, columns: Sequence[str]) -> InvalidInput:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from contracts.errors import InvalidInput, NotFound, TooLarge, WindsockError
+from contracts.errors import InvalidInput, NotFound, TooLarge
 from monitoring.metrics import Metrics
 from services import docs_page, json_infer, metadata, openapi
 from services.auth import Guard
@@ -218,9 +218,6 @@ async def _read(headers: dict[bytes, bytes], receive: Receive) -> bytes:
     """The whole body. A body that never ends is cut off by the service's time limit."""
     if headers.get(b"content-encoding", b"identity") != b"identity":
         raise InvalidInput("`Content-Encoding` must be identity, got another one; send the body as it is")
-    length = headers.get(b"content-length", b"0")
-    if length.isdigit() and int(length) > MAX_BYTES:
-        raise _too_large(int(length))
     message = await receive()
     body: bytes = message.get("body", b"")
     if not message.get("more_body"):
@@ -230,12 +227,13 @@ async def _read(headers: dict[bytes, bytes], receive: Receive) -> bytes:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise InvalidInput("the body must be complete, got an end of the connection")
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > MAX_BYTES:
-            raise _too_large(size)
+        body = message.get("body", b"")
+        size += len(body)
+        if size <= MAX_BYTES:
+            parts.append(body)
+        elif size > 4 * MAX_BYTES:
+            break
+    if size > MAX_BYTES:
+        # Read on up to here: most clients look for an answer only after they have sent all.
+        raise TooLarge(f"a request must have at most {MAX_BYTES} bytes, got {size} or more; split it")
     return b"".join(parts)
-
-
-def _too_large(size: int) -> WindsockError:
-    return TooLarge(f"a request must have at most {MAX_BYTES} bytes, got {size} or more; split it")

@@ -1,30 +1,15 @@
 """A tiny real model: the contract's graph with some fixed arithmetic inside, packed and signed like a real one."""
 
-import json
-from datetime import UTC, datetime
 from pathlib import Path
 
-import model_signing
 import numpy as np
 import onnx
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from onnx import TensorProto, helper, numpy_helper
 
-from contracts.artifact import (
-    INPUT_CATEGORY,
-    INPUT_NUMERIC,
-    MANIFEST,
-    MODEL,
-    OUTPUT,
-    SIGNATURE,
-    File,
-    Git,
-    Manifest,
-    sha256,
-    signing_config,
-)
-from contracts.features import CATEGORY, NUMERIC, SCHEMA_HASH, schema
+from contracts.artifact import INPUT_CATEGORY, INPUT_NUMERIC, OUTPUT, Git
+from contracts.features import CATEGORY, NUMERIC
+from pipelines.keys import signing_keys
+from pipelines.package import write_artifact
 
 CARRIERS = ("AA", "B6", "DL", "UA")
 
@@ -74,43 +59,21 @@ def tiny_model() -> bytes:
     return content
 
 
-def write_keys(folder: Path) -> tuple[Path, Path]:
-    """A fresh signing key and its public half: `signing.key`, `signing.pub`."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    private, public = folder / "signing.key", folder / "signing.pub"
-    private.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    public.write_bytes(
-        key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    )
-    return private, public
-
-
 def write_store(folder: Path, model: bytes | None = None) -> str:
     """`folder/store` with one released model, signed by the key in `folder`. Returns its digest."""
-    private, _ = write_keys(folder)
-    content = tiny_model() if model is None else model
-    manifest = Manifest(
+    artifact = write_artifact(
+        folder / "candidate",
+        tiny_model() if model is None else model,
+        signing_keys(folder),
         released="student",
         as_of="2013-07-01",
-        created_at=datetime(2013, 7, 1, tzinfo=UTC).isoformat(),
-        feature_schema=schema(),
-        schema_hash=SCHEMA_HASH,
+        metrics={},
         data_sha256={},
         git=Git(commit=None, dirty=False),
         mlflow_run_id="none",
-        metrics={},
-        versions={},
-        files={MODEL: File(sha256=sha256(content), bytes=len(content))},
     )
-    text = json.dumps(manifest.model_dump(), indent=1, sort_keys=True).encode()
-    digest = sha256(text)
-    target = folder / "store" / digest
-    target.mkdir(parents=True)
-    (target / MANIFEST).write_bytes(text)
-    (target / MODEL).write_bytes(content)
-    signer = model_signing.signing.Config().use_elliptic_key_signer(private_key=private)
-    signer.set_hashing_config(signing_config()).sign(target, target / SIGNATURE)
-    (folder / "store/champion").write_text(digest)
-    return digest
+    target = folder / "store" / artifact.digest
+    target.parent.mkdir(exist_ok=True)
+    (folder / "candidate").rename(target)
+    (folder / "store/champion").write_text(artifact.digest)
+    return artifact.digest

@@ -1,0 +1,212 @@
+"""The gRPC side of the service: the Open Inference Protocol, health, reflection, and what each bad call gets."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from services.generated import open_inference_pb2 as pb
+from services.generated import open_inference_pb2_grpc as pb_grpc
+from services.predictor import MAX_BYTES, MAX_ROWS
+from tests.payloads import INFER, json_body, proto, rows
+from tests.serving import Server
+
+NUMERIC, CATEGORY = rows(1)
+Code = grpc.StatusCode
+
+
+@pytest.fixture(scope="module")
+def channel(server: Server) -> Iterator[grpc.Channel]:
+    with grpc.insecure_channel(server.grpc, options=[("grpc.max_send_message_length", -1)]) as channel:
+        yield channel
+
+
+@pytest.fixture(scope="module")
+def stub(channel: grpc.Channel) -> Any:
+    return pb_grpc.GRPCInferenceServiceStub(channel)
+
+
+@pytest.fixture(scope="module")
+def token(server: Server) -> list[tuple[str, str]]:
+    return [("authorization", f"Bearer {server.token}")]
+
+
+def scores(answer: pb.ModelInferResponse) -> list[float]:
+    if answer.raw_output_contents:
+        numbers: list[float] = np.frombuffer(answer.raw_output_contents[0], "<f4").tolist()
+        return numbers
+    return list(answer.outputs[0].contents.fp32_contents)
+
+
+def refusal(call: Callable[[], object], code: grpc.StatusCode) -> str:
+    with pytest.raises(grpc.RpcError) as caught:
+        call()
+    assert isinstance(caught.value, grpc.Call)
+    assert caught.value.code() == code, caught.value.details()
+    details = caught.value.details() or ""
+    assert "Traceback" not in details
+    return details
+
+
+def test_rest_and_grpc_agree_in_both_forms(server: Server, stub: Any, token: Any) -> None:
+    numeric, category = rows(40, seed=1)
+    rest = json.loads(server.ask(INFER, json_body(numeric, category))[1])["outputs"][0]["data"]
+    raw = stub.ModelInfer(proto(numeric, category), metadata=token)
+    typed = stub.ModelInfer(proto(numeric, category, raw=False), metadata=token)
+    assert raw.raw_output_contents  # raw was asked, raw is answered
+    assert not raw.outputs[0].HasField("contents")
+    assert not typed.raw_output_contents
+    assert scores(raw) == pytest.approx(rest, abs=1e-6)
+    assert scores(typed) == pytest.approx(rest, abs=1e-6)
+    assert list(raw.outputs[0].shape) == [40]
+    assert raw.outputs[0].datatype == "FP32"
+
+
+def test_metadata_is_the_same_on_both(server: Server, stub: Any, token: Any) -> None:
+    rest = json.loads(server.ask("/v2/models/flight-delay")[1])
+    model = stub.ModelMetadata(pb.ModelMetadataRequest(name="flight-delay"), metadata=token)
+    assert (model.name, list(model.versions), model.platform) == (rest["name"], rest["versions"], rest["platform"])
+    for mine, other in ((model.inputs, rest["inputs"]), (model.outputs, rest["outputs"])):
+        assert [{"name": t.name, "datatype": t.datatype, "shape": list(t.shape)} for t in mine] == other
+    about = stub.ServerMetadata(pb.ServerMetadataRequest(), metadata=token)
+    assert list(about.extensions) == json.loads(server.ask("/v2")[1])["extensions"]
+    assert stub.ModelReady(pb.ModelReadyRequest(name="flight-delay", version=model.versions[0]), metadata=token).ready
+
+
+def test_id_and_version_come_back(stub: Any, token: Any) -> None:
+    answer = stub.ModelInfer(proto(NUMERIC, CATEGORY, id="mine"), metadata=token)
+    assert answer.id == "mine"
+    again = stub.ModelInfer(proto(NUMERIC, CATEGORY, model_version=answer.model_version), metadata=token)
+    assert again.model_version == answer.model_version
+    assert again.id
+
+
+def test_health_is_open(stub: Any, channel: grpc.Channel) -> None:
+    assert stub.ServerLive(pb.ServerLiveRequest()).live
+    assert stub.ServerReady(pb.ServerReadyRequest()).ready
+    health = health_pb2_grpc.HealthStub(channel)
+    for name in ("", "inference.GRPCInferenceService"):
+        status = health.Check(health_pb2.HealthCheckRequest(service=name)).status
+        assert status == health_pb2.HealthCheckResponse.SERVING
+
+
+def test_reflection_lists_the_service_to_those_with_a_token(channel: grpc.Channel, token: Any) -> None:
+    stub = reflection_pb2_grpc.ServerReflectionStub(channel)  # type: ignore[no-untyped-call] # ships no types
+    ask = [reflection_pb2.ServerReflectionRequest(list_services="")]
+    names = {s.name for reply in stub.ServerReflectionInfo(iter(ask), metadata=token)
+             for s in reply.list_services_response.service}  # fmt: skip
+    assert "inference.GRPCInferenceService" in names
+    refusal(lambda: list(stub.ServerReflectionInfo(iter(ask))), Code.UNAUTHENTICATED)
+
+
+@pytest.mark.parametrize("metadata", [[], [("authorization", "Bearer wrong")], [("authorization", "")]])
+def test_no_token_no_answer(stub: Any, metadata: Any) -> None:
+    calls: list[Callable[[], object]] = [
+        lambda: stub.ModelInfer(proto(NUMERIC, CATEGORY), metadata=metadata),
+        lambda: stub.ModelMetadata(pb.ModelMetadataRequest(name="flight-delay"), metadata=metadata),
+        lambda: stub.ModelReady(pb.ModelReadyRequest(name="flight-delay"), metadata=metadata),
+        lambda: stub.ServerMetadata(pb.ServerMetadataRequest(), metadata=metadata),
+    ]
+    for call in calls:
+        assert "authorization" in refusal(call, Code.UNAUTHENTICATED)
+
+
+@pytest.mark.parametrize(("name", "version"), [("other", ""), ("flight-delay", "1"), ("", "")])
+def test_unknown_model_or_version(stub: Any, token: Any, name: str, version: str) -> None:
+    message = proto(NUMERIC, CATEGORY)
+    message.model_name, message.model_version = name, version
+    refusal(lambda: stub.ModelInfer(message, metadata=token), Code.NOT_FOUND)
+    for call, request in (
+        (stub.ModelReady, pb.ModelReadyRequest(name=name, version=version)),
+        (stub.ModelMetadata, pb.ModelMetadataRequest(name=name, version=version)),
+    ):
+        refusal(lambda call=call, request=request: call(request, metadata=token), Code.NOT_FOUND)  # type: ignore[misc] # mypy cannot infer a lambda's defaults
+
+
+def _absent(m: pb.ModelInferRequest) -> None:
+    del m.inputs[1]
+    del m.raw_input_contents[1:]
+
+
+def _twice(m: pb.ModelInferRequest) -> None:
+    m.inputs[1].CopyFrom(m.inputs[0])
+    m.raw_input_contents[1] = m.raw_input_contents[0]
+
+
+def _infinite(m: pb.ModelInferRequest) -> None:
+    numeric = NUMERIC.copy()
+    numeric[0, 7] = -np.inf
+    m.raw_input_contents[0] = numeric.tobytes()
+
+
+def _shape(m: pb.ModelInferRequest, *shape: int) -> None:
+    m.inputs[0].shape[:] = shape
+
+
+BAD_RAW: dict[str, tuple[Callable[[pb.ModelInferRequest], Any], str]] = {
+    "absent": (_absent, "`category` must be given"),
+    "unknown": (lambda m: setattr(m.inputs[0], "name", "nonsense"), "`nonsense`"),
+    "twice": (_twice, "`numeric` must be given once"),
+    "datatype": (lambda m: setattr(m.inputs[0], "datatype", "FP64"), "`numeric` must have datatype FP32"),
+    "no datatype": (lambda m: setattr(m.inputs[0], "datatype", ""), "`numeric` must have datatype FP32"),
+    "rank": (lambda m: _shape(m, 31), "`numeric` must have shape [n, 31]"),
+    "width": (lambda m: _shape(m, 1, 30), "`numeric` must have shape [n, 31]"),
+    "negative": (lambda m: _shape(m, -1, 31), "`numeric` must have shape [n, 31]"),
+    "no rows": (lambda m: _shape(m, 0, 31), "`numeric` must have shape [n, 31]"),
+    "rows differ": (lambda m: _shape(m, 2, 31), "same number of rows"),
+    "bytes": (lambda m: m.raw_input_contents.__setitem__(0, b"123"), "`numeric` must have 124 bytes"),
+    "strings": (lambda m: m.raw_input_contents.__setitem__(1, b"\x02\0\0\0UA"), "`category` must have 3 elements"),
+    "blobs": (lambda m: m.raw_input_contents.pop(), "`raw_input_contents` must have one blob"),
+    "mixed": (lambda m: m.inputs[0].contents.fp32_contents.extend([1.0] * 31), "all be raw or all typed"),
+    "infinite": (_infinite, "`temp` must be between"),
+    "id": (lambda m: setattr(m, "id", "x" * 129), "`id` must be 1 to 128"),
+    "output": (lambda m: m.outputs.add(name="logit"), "`outputs` must name `probability`"),
+    "event_time": (lambda m: setattr(m.parameters["event_time"], "string_param", "noon"), "`event_time`"),
+    "event_time, a number": (lambda m: setattr(m.parameters["event_time"], "int64_param", 5), "`event_time`"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_RAW)
+def test_bad_raw_calls_are_refused_by_name(stub: Any, token: Any, case: str) -> None:
+    change, expected = BAD_RAW[case]
+    message = proto(NUMERIC, CATEGORY)
+    change(message)
+    assert expected in refusal(lambda: stub.ModelInfer(message, metadata=token), Code.INVALID_ARGUMENT)
+
+
+BAD_TYPED: dict[str, tuple[Callable[[pb.ModelInferRequest], Any], str]] = {
+    "no contents": (lambda m: m.inputs[0].ClearField("contents"), "`numeric` must have 31 elements"),
+    "too few": (lambda m: m.inputs[0].contents.fp32_contents.pop(), "`numeric` must have 31 elements"),
+    "another field": (lambda m: m.inputs[0].contents.fp64_contents.append(1), "`numeric` must be given in fp32"),
+    "not UTF-8": (lambda m: m.inputs[1].contents.bytes_contents.__setitem__(1, b"\xff"), "`origin` must be UTF-8"),
+    "too long": (lambda m: m.inputs[1].contents.bytes_contents.__setitem__(2, b"x" * 17), "`dest` must have at most"),
+    "required": (lambda m: m.inputs[0].contents.fp32_contents.__setitem__(2, np.nan), "`distance` must be between"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_TYPED)
+def test_bad_typed_calls_are_refused_by_name(stub: Any, token: Any, case: str) -> None:
+    change, expected = BAD_TYPED[case]
+    message = proto(NUMERIC, CATEGORY, raw=False)
+    change(message)
+    assert expected in refusal(lambda: stub.ModelInfer(message, metadata=token), Code.INVALID_ARGUMENT)
+
+
+def test_too_many_rows_or_bytes(stub: Any, token: Any) -> None:
+    message = proto(NUMERIC, CATEGORY)
+    message.inputs[0].shape[0] = MAX_ROWS + 1
+    refusal(lambda: stub.ModelInfer(message, metadata=token), Code.RESOURCE_EXHAUSTED)
+    message.raw_input_contents[0] = b"0" * (MAX_BYTES + 1)
+    refusal(lambda: stub.ModelInfer(message, metadata=token), Code.RESOURCE_EXHAUSTED)
+
+
+def test_as_many_rows_as_allowed(stub: Any, token: Any) -> None:
+    numeric, category = rows(MAX_ROWS)
+    many = scores(stub.ModelInfer(proto(numeric, category), metadata=token))
+    one = scores(stub.ModelInfer(proto(numeric[-1:], category[-1:]), metadata=token))
+    assert many[-1:] == pytest.approx(one, abs=1e-6)
