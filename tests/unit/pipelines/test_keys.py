@@ -1,11 +1,10 @@
 """The signing key is made once, for its owner only, whoever asks first."""
 
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from contracts.errors import ArtifactInvalid
 from pipelines.keys import signing_keys
@@ -20,29 +19,20 @@ def test_key_is_for_its_owner_only_and_stays(tmp_path: Path) -> None:
     assert (keys.private.read_bytes(), keys.public.read_bytes()) == before
 
 
-def test_two_processes_at_once_agree_on_one_pair(tmp_path: Path) -> None:
-    """Each waits at the start line; without the hard link, one of them would sign with a key that is gone."""
-    code = (
-        "import sys, pathlib; from pipelines.keys import signing_keys; "
-        "print('ready', flush=True); sys.stdin.readline(); "
-        "keys = signing_keys(pathlib.Path(sys.argv[1])); print(keys.private.read_text(), keys.public.read_text())"
-    )
-    racers = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, tmp_path / "secrets"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(4)
-    ]
-    for racer in racers:
-        assert racer.stdout is not None
-        assert racer.stdout.readline() == "ready\n"
-    for racer in racers:
-        assert racer.stdin is not None
-        racer.stdin.write("go\n")
-        racer.stdin.flush()
-    seen = {racer.communicate()[0] for racer in racers}
-    assert len(seen) == 1
-    assert {path.name for path in (tmp_path / "secrets").iterdir()} == {"signing.key", "signing.pub"}
+def test_who_comes_second_takes_the_key_of_who_was_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    generate = ec.generate_private_key
+    first: list[bytes] = []
+
+    def generate_slowly(curve: ec.EllipticCurve) -> ec.EllipticCurvePrivateKey:
+        with monkeypatch.context() as patch:  # another process, in between
+            patch.setattr(ec, "generate_private_key", generate)
+            first.append(signing_keys(tmp_path).private.read_bytes())
+        return generate(curve)
+
+    monkeypatch.setattr(ec, "generate_private_key", generate_slowly)
+    keys = signing_keys(tmp_path)
+    assert [keys.private.read_bytes()] == first
+    assert {path.name for path in tmp_path.iterdir()} == {"signing.key", "signing.pub"}
 
 
 def test_lost_public_key_is_derived_again(tmp_path: Path) -> None:

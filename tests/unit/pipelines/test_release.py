@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mlflow import MlflowClient
 
 from contracts.artifact import verify
 from contracts.errors import ArtifactInvalid, Unavailable
@@ -93,6 +92,16 @@ def test_without_a_candidate_the_message_says_what_to_run(project: Path) -> None
     assert not (project / "artifacts/store").exists()
 
 
+def test_what_is_verified_is_the_copy(candidate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def copy_another(source: Path, target: Path) -> None:
+        target.write_bytes(b"something else by now")
+
+    monkeypatch.setattr(shutil, "copyfile", copy_another)
+    with pytest.raises(ArtifactInvalid):
+        release.release(candidate)
+    assert {path.name for path in (candidate / "artifacts/store").iterdir()} == {".lock"}
+
+
 def test_damaged_copy_in_the_store_is_mended(candidate: Path) -> None:
     digest = release.release(candidate)
     stored = candidate / "artifacts/store" / digest
@@ -105,14 +114,14 @@ class Killed(BaseException):
     """Stands for SIGKILL: nothing may catch it."""
 
 
-STEPS: dict[str, tuple[object, str]] = {
-    "copy": (shutil, "copyfile"),
-    "rename": (Path, "rename"),
-    "new model": (MlflowClient, "create_registered_model"),
-    "files": (MlflowClient, "log_artifacts"),
-    "version": (MlflowClient, "create_model_version"),
-    "alias": (MlflowClient, "set_registered_model_alias"),
-    "pointer": (Path, "replace"),
+STEPS = {
+    "copy": "shutil.copyfile",
+    "rename": "pathlib.Path.rename",
+    "new model": "mlflow.MlflowClient.create_registered_model",
+    "files": "mlflow.MlflowClient.log_artifacts",
+    "version": "mlflow.MlflowClient.create_model_version",
+    "alias": "mlflow.MlflowClient.set_registered_model_alias",
+    "pointer": "pathlib.Path.replace",
 }
 
 
@@ -129,7 +138,7 @@ def test_killed_anywhere_the_champion_stays_and_a_second_run_finishes(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(*STEPS[step], die)
+        patch.setattr(STEPS[step], die)
         with pytest.raises(Killed):
             release.release(candidate)
     assert (store / "champion").read_text() == first
