@@ -6,6 +6,7 @@ the share of missing values is reported beside each distance.
 """
 
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -90,23 +91,25 @@ def compare(reference: Sample, current: Sample, page: Path) -> list[FeatureDrift
 
 def _evidently(reference: Sample, current: Sample, names: list[str], page: Path) -> dict[str, float]:
     os.environ["DO_NOT_TRACK"] = "1"  # Evidently reads it when it is imported
-    from evidently import DataDefinition, Dataset, Report
-    from evidently.presets import DataDriftPreset
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its libraries': deprecations at import, 0 / 0 where a column is constant
+        from evidently import DataDefinition, Dataset, Report
+        from evidently.presets import DataDriftPreset
 
-    definition = DataDefinition(
-        numerical_columns=[name for name in NUMERIC_NAMES if name in names],
-        categorical_columns=[name for name in CATEGORY_NAMES if name in names],
-    )
-    preset = DataDriftPreset(
-        columns=names,
-        per_column_method={name: METHODS[name] for name in names},
-        per_column_threshold={name: THRESHOLDS[name] for name in names},
-    )
-    old = Dataset.from_pandas(_frame(reference, names), data_definition=definition)
-    new = Dataset.from_pandas(_frame(current, names), data_definition=definition)
-    run = Report([preset]).run(new, old)
-    write_atomic(page, run.get_html_str(as_iframe=False).encode())
-    return _values(run.dict())
+        definition = DataDefinition(
+            numerical_columns=[name for name in NUMERIC_NAMES if name in names],
+            categorical_columns=[name for name in CATEGORY_NAMES if name in names],
+        )
+        preset = DataDriftPreset(
+            columns=names,
+            per_column_method={name: METHODS[name] for name in names},
+            per_column_threshold={name: THRESHOLDS[name] for name in names},
+        )
+        old = Dataset.from_pandas(_frame(reference, names), data_definition=definition)
+        new = Dataset.from_pandas(_frame(current, names), data_definition=definition)
+        run = Report([preset]).run(new, old)
+        write_atomic(page, run.get_html_str(as_iframe=False).encode())
+        return _values(run.dict())
 
 
 def _frame(sample: Sample, names: list[str]) -> Any:

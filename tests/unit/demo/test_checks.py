@@ -1,0 +1,194 @@
+"""Every check passes on good evidence, and fails on each kind of bad evidence that it is there for."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from demo import checks
+from demo.checks import CHECKS, Check, judge
+from demo.evidence import Answer, Evidence, Memory, Refusal
+
+
+def test_good_evidence_passes_every_check(good: Evidence) -> None:
+    assert [check.name for check in judge(good) if not check.passed] == []
+    assert len({check.name for check in judge(good)}) == len(CHECKS)
+    assert all(check.expected and check.measured for check in judge(good))
+
+
+def traffic(e: Evidence, **changes: Any) -> Evidence:
+    return replace(e, replay=replace(e.replay, **changes))
+
+
+def first_is(array: Any, value: float) -> Any:
+    changed = array.copy()
+    changed[0] = value
+    return changed
+
+
+def monitoring(e: Evidence, change: Callable[[dict[str, Any]], None]) -> Evidence:
+    changed = copy.deepcopy(e.monitoring)
+    change(changed["months"][1])
+    return replace(e, monitoring=changed)
+
+
+def evaluation(e: Evidence, auc: float) -> Evidence:
+    changed = copy.deepcopy(e.evaluation)
+    changed["months"][1]["auc"] = auc
+    return replace(e, evaluation=changed)
+
+
+BAD: dict[str, tuple[Callable[[Evidence], Check], Callable[[Evidence], Evidence]]] = {
+    "a flight was not answered": (
+        checks.answered_and_logged_once,
+        lambda e: traffic(e, scores=first_is(e.replay.scores, np.nan)),
+    ),
+    "a flight is not in the log": (checks.answered_and_logged_once, lambda e: replace(e, logged_ids=e.logged_ids[1:])),
+    "a flight is in the log twice": (
+        checks.answered_and_logged_once,
+        lambda e: replace(e, logged_ids=np.append(e.logged_ids, e.logged_ids[0])),
+    ),
+    "the log holds what nobody asked": (
+        checks.answered_and_logged_once,
+        lambda e: replace(e, logged_ids=np.append(e.logged_ids, "20130701-0515-XX1-EWR-IAH")),
+    ),
+    "some flights were not sent": (checks.answered_and_logged_once, lambda e: replace(e, flights=e.flights + 1)),
+    "there were no flights": (
+        checks.answered_and_logged_once,
+        lambda e: replace(
+            traffic(e, ids=e.replay.ids[:0], scores=e.replay.scores[:0]), flights=0, logged_ids=e.logged_ids[:0]
+        ),
+    ),
+    "another score was logged": (
+        checks.log_holds_what_was_answered,
+        lambda e: replace(e, logged_scores=first_is(e.logged_scores, 0.5)),
+    ),
+    "the protocols differ in one row": (
+        checks.protocols_agree,
+        lambda e: traffic(e, other_scores=first_is(e.replay.other_scores, e.replay.scores[0] + 2e-6)),
+    ),
+    "too few rows went over both": (
+        checks.protocols_agree,
+        lambda e: traffic(e, other_scores=first_is(e.replay.other_scores, np.nan)),
+    ),
+    "a batch changes a score": (checks.alone_as_in_a_batch, lambda e: replace(e, together=e.together + 2e-6)),
+    "nothing was compared with the batch": (
+        checks.alone_as_in_a_batch,
+        lambda e: replace(e, alone=e.alone[:0], together=e.together[:0]),
+    ),
+    "a batch gave no number": (
+        checks.alone_as_in_a_batch,
+        lambda e: replace(e, together=first_is(e.together, np.nan)),
+    ),
+    "measured AUC is another one": (
+        checks.measured_auc_is_the_evaluated_one,
+        lambda e: monitoring(e, lambda month: month["quality"].update(auc=0.7502)),
+    ),
+    "quality is unknown in a month": (
+        checks.measured_auc_is_the_evaluated_one,
+        lambda e: monitoring(e, lambda month: month.update(quality=None)),
+    ),
+    "AUC was measured on other rows": (
+        checks.measured_auc_is_the_evaluated_one,
+        lambda e: monitoring(e, lambda month: month["quality"].update(rows=1_099)),
+    ),
+    "a month is not in the log": (
+        checks.measured_auc_is_the_evaluated_one,
+        lambda e: replace(e, monitoring={**e.monitoring, "months": e.monitoring["months"][:1]}),
+    ),
+    "nothing was evaluated": (
+        checks.measured_auc_is_the_evaluated_one,
+        lambda e: replace(e, evaluation={**e.evaluation, "months": []}),
+    ),
+    "two of three rounds were slow": (
+        checks.single_rows_are_fast,
+        lambda e: replace(e, latency_rounds_ms={**e.latency_rounds_ms, "grpc": [1.0, 20.0, 21.0]}),
+    ),
+    "one protocol was not timed": (
+        checks.single_rows_are_fast,
+        lambda e: replace(e, latency_rounds_ms={"rest": [1.0, 1.0, 1.0]}),
+    ),
+    "the student is as large as a teacher": (checks.small_enough, lambda e: replace(e, model_bytes=412_000)),
+    "LightGBM is much better in one month": (checks.good_enough, lambda e: evaluation(e, 0.734)),
+    "the model has learnt nothing": (
+        checks.good_enough,
+        lambda e: replace(
+            e,
+            evaluation={
+                **e.evaluation,
+                **{"months": [{**m, "auc": 0.7} for m in e.evaluation["months"]]},
+                "baselines": {"lightgbm": {"months": [{**m, "auc": 0.7} for m in e.evaluation["months"]]}},
+            },
+        ),
+    ),
+    "an unknown carrier was refused": (
+        checks.odd_rows_are_answered,
+        lambda e: replace(e, tolerated=[Answer("unknown carrier", "400", "no"), e.tolerated[1]]),
+    ),
+    "missing weather was not asked": (
+        checks.odd_rows_are_answered,
+        lambda e: replace(e, tolerated=e.tolerated[:1]),
+    ),
+    "a malformed request was answered": (
+        checks.malformed_is_refused,
+        lambda e: replace(e, malformed=[*e.malformed, Answer("a literal NaN", "200", "0.3")]),
+    ),
+    "a malformed request broke the service": (
+        checks.malformed_is_refused,
+        lambda e: replace(e, malformed=[*e.malformed, Answer("a literal NaN", "500", "oops")]),
+    ),
+    "the service did not go on": (
+        checks.malformed_is_refused,
+        lambda e: replace(e, after_malformed=Answer("a good row", "ServerDisconnectedError", "")),
+    ),
+    "REST answers without a token": (
+        checks.no_token_no_answer,
+        lambda e: replace(e, without_token=[Answer("REST no token", "200", "0.2"), e.without_token[1]]),
+    ),
+    "gRPC answers a wrong token": (
+        checks.no_token_no_answer,
+        lambda e: replace(e, without_token=[*e.without_token, Answer("gRPC a wrong token", "OK", "0.2")]),
+    ),
+    "gRPC was not asked without a token": (
+        checks.no_token_no_answer,
+        lambda e: replace(e, without_token=e.without_token[:1]),
+    ),
+    "a damaged model was served": (
+        checks.damage_is_refused,
+        lambda e: replace(e, damaged=Refusal(None, "ready", e.damaged.named)),
+    ),
+    "a damaged model ended with status 0": (
+        checks.damage_is_refused,
+        lambda e: replace(e, damaged=Refusal(0, e.damaged.output, e.damaged.named)),
+    ),
+    "the refusal does not name the model": (
+        checks.damage_is_refused,
+        lambda e: replace(e, damaged=Refusal(1, "Traceback", e.damaged.named)),
+    ),
+    "memory grew too large": (
+        checks.memory_is_bounded,
+        lambda e: replace(e, memory=Memory(3_000_000_000, "PSS", 400)),
+    ),
+    "memory was not sampled": (checks.memory_is_bounded, lambda e: replace(e, memory=Memory(0, "PSS", 0))),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_bad_evidence_fails_its_check_and_the_verdict(good: Evidence, what: str) -> None:
+    check, spoil = BAD[what]
+    result = check(spoil(good))
+    assert not result.passed
+    assert check in CHECKS, "a check that is not in the list decides nothing"
+
+
+def test_every_check_was_shown_to_fail() -> None:
+    assert {check for check, _ in BAD.values()} == set(CHECKS)
+
+
+def test_memory_says_when_it_had_to_fall_back(good: Evidence) -> None:
+    told = checks.memory_is_bounded(replace(good, memory=Memory(1_000_000_000, "RSS", 10)))
+    assert told.passed
+    assert "no /proc" in told.measured

@@ -1,0 +1,87 @@
+import json
+import re
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from demo.charts import Line, histogram, line_chart
+from demo.checks import Check, judge
+from demo.evidence import Evidence
+from demo.page import write_page
+
+
+@pytest.fixture
+def root(tmp_path: Path, good: Evidence) -> Path:
+    store = tmp_path / "artifacts/store" / good.damaged.named
+    store.mkdir(parents=True)
+    git = {"commit": "17e5556c0ffee", "dirty": True}
+    manifest = {"git": git, "mlflow_run_id": "0b7e4a1f", "created_at": "2026-11-24T08:00:00Z", "data_sha256": {}}
+    (store / "manifest.json").write_text(json.dumps(manifest))
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports/evaluation.json").write_text("{}")
+    models = tmp_path / "artifacts/compress"
+    models.mkdir()
+    (models / "teacher.onnx").write_bytes(b"x" * 412_000)
+    (models / "student.onnx").write_bytes(b"x" * 41_000)
+    return tmp_path
+
+
+def draw(root: Path, checks: list[Check], evidence: Evidence | None) -> str:
+    verdict = "pass" if all(check.passed for check in checks) else "fail"
+    write_page(root, {"verdict": verdict, "seconds": 511.2, "checks": [asdict(c) for c in checks]}, evidence)
+    return (root / "reports/demo.html").read_text(encoding="utf-8")
+
+
+def test_page_shows_verdict_identity_and_links_to_what_is_there(root: Path, good: Evidence) -> None:
+    page = draw(root, judge(good), good)
+    assert "Pass." in page
+    assert "8 min 31 s" in page
+    for shown in (good.damaged.named, "17e5556c0ffee, with changes", "0b7e4a1f", "412 kB", "41 kB"):
+        assert shown in page
+    links = set(re.findall(r'href="([^"]+)"', page))
+    assert links == {"evaluation.json", "monitoring/2013-07.html", "monitoring/2013-08.html"}
+
+
+def test_page_needs_no_network(root: Path, good: Evidence) -> None:
+    page = draw(root, judge(good), good)
+    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?:https?:)?//""", page)
+    assert "@import" not in page
+    assert "<script" not in page
+
+
+def test_failed_check_is_seen(root: Path, good: Evidence) -> None:
+    page = draw(root, judge(replace(good, model_bytes=999_000)), good)
+    assert "Fail." in page
+    assert "12 of 13 checks" in page
+    assert page.count("✗") == 1
+
+
+def test_demo_that_broke_off_says_why(root: Path) -> None:
+    why = "Unavailable: the service must be ready within 60 s, got: <nothing>"
+    page = draw(root, [Check("the line runs to its end", False, "no error", why)], None)
+    assert "Fail." in page
+    assert "got: &lt;nothing&gt;" in page
+    assert "Quality, month by month" not in page
+
+
+def test_unknown_quality_is_never_a_number(root: Path, good: Evidence) -> None:
+    months = [{**m, "quality": None, "quality_unknown": "no label has arrived"} for m in good.monitoring["months"]]
+    page = draw(root, judge(good), replace(good, monitoring={**good.monitoring, "months": months}))
+    assert page.count("unknown: no label has arrived") == 2
+
+
+def test_line_chart_leaves_gaps_and_keeps_names_apart() -> None:
+    chart = line_chart(
+        "AUC", ["2013-07", "2013-08"], [Line("a", "first", [0.7, None]), Line("b", "second", [0.7, 0.7])]
+    )
+    assert chart.count("<circle") == 3
+    names = [float(y) for y in re.findall(r'class="name[^>]*y="([\d.]+)"', chart)]
+    assert abs(names[0] - names[1]) >= 17
+
+
+def test_histogram_draws_shares() -> None:
+    chart = histogram("latency", [1.0, 20.0], [3, 1, 0], "rest", mark=20.0)
+    assert "75%" in chart
+    assert "25%" in chart
+    assert chart.count("<rect") == 3
