@@ -1,0 +1,110 @@
+"""Metrics: declared once, bounded, all label sets from the start, clean under Prometheus' own linter."""
+
+import math
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES
+from monitoring.metrics import Metrics, MonitorMetrics
+from monitoring.prometheus import boards, panels, rule_queries
+
+MAX_SERIES = 600  # of both registries, whatever is sent
+
+
+def _series(registry: CollectorRegistry) -> Iterator[tuple[str, tuple[tuple[str, str], ...], float]]:
+    for family in text_string_to_metric_families(generate_latest(registry).decode()):
+        for sample in family.samples:
+            yield sample.name, tuple(sorted(sample.labels.items())), sample.value
+
+
+@pytest.fixture
+def service() -> Metrics:
+    metrics = Metrics()
+    metrics.set_model("flight-delay", "d" * 64, released="student", as_of="2013-07-01", created_at=1.0)
+    return metrics
+
+
+def test_every_label_set_exists_before_anything_happens(service: Metrics) -> None:
+    """An error that has not happened is 0, not absent."""
+    found = {(name, labels): value for name, labels, value in _series(service.registry)}
+    for protocol in ("rest", "grpc"):
+        for code in ("ok", "internal", "invalid_input", "unauthenticated", "not_found", "too_large", "unavailable"):
+            assert found["windsock_requests_total", (("code", code), ("protocol", protocol))] == 0
+        assert found["windsock_request_seconds_bucket", (("le", "0.02"), ("protocol", protocol))] == 0
+    for feature in (*NUMERIC_NAMES, *CATEGORY_NAMES):
+        assert found["windsock_missing_inputs_total", (("feature", feature),)] == 0
+    assert found["windsock_labels_total", (("late", "true"),)] == 0
+
+
+def test_a_request_is_counted_once_by_how_it_ended(service: Metrics) -> None:
+    rest = service.of["rest"]
+    rest.requests()
+    rest.rows(3)
+    rest.requests()
+    rest.errors["invalid_input"]()
+    found = {(name, labels): value for name, labels, value in _series(service.registry)}
+    ended = {
+        dict(labels)["code"]: value
+        for (name, labels), value in found.items()
+        if name == "windsock_requests_total" and dict(labels)["protocol"] == "rest" and value
+    }
+    assert ended == {"ok": 1, "invalid_input": 1}
+    assert found["windsock_rows_total", (("protocol", "rest"),)] == 3
+
+
+def test_cardinality_is_bounded_whatever_is_sent(service: Metrics) -> None:
+    """No label takes a value from a request; another model replaces the first."""
+    before = sum(1 for _ in _series(service.registry)) + sum(1 for _ in _series(MonitorMetrics().registry))
+    for i in range(50):
+        service.of["rest"].rows(i + 1)
+        service.of["grpc"].errors["internal"]()
+        service.score(i / 50)
+        service.label_delay(10.0**i)
+        service.set_model(
+            "flight-delay", f"{i:064d}", released="teacher", as_of=f"2013-{i % 12 + 1:02d}-01", created_at=i
+        )
+    after = sum(1 for _ in _series(service.registry)) + sum(1 for _ in _series(MonitorMetrics().registry))
+    assert before == after < MAX_SERIES
+
+
+def test_the_monitor_knows_nothing_before_its_first_run() -> None:
+    """Unknown is NaN, never a number that looks good."""
+    for name, _, value in _series(MonitorMetrics().registry):
+        if name in ("windsock_quality", "windsock_release_quality", "windsock_drift", "windsock_data_age_seconds"):
+            assert math.isnan(value), name
+        if name in ("windsock_quality_known", "windsock_monitor_last_run_timestamp_seconds"):
+            assert value == 0, name
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (Debian: prometheus) is not installed")
+def test_promtool_finds_nothing_to_say(service: Metrics) -> None:
+    text = generate_latest(service.registry) + generate_latest(MonitorMetrics().registry)
+    run = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
+    assert (run.returncode, run.stdout + run.stderr) == (0, b"")
+
+
+def test_dashboards_and_rules_name_only_metrics_that_are_declared(service: Metrics) -> None:
+    declared = {name for registry in (service.registry, MonitorMetrics().registry) for name, _, _ in _series(registry)}
+    recorded = {name for name, _ in rule_queries() if ":" in name}
+    asked = [target["expr"] for board in boards().values() for panel in panels(board) for target in panel["targets"]]
+    asked += [expr for _, expr in rule_queries()]
+    for expr in asked:
+        for name in re.findall(r"\b(?:\w+:)?windsock_\w+(?::\w+)?", re.sub(r'"[^"]*"', "", expr)):
+            assert name in declared | recorded, f"{name} in {expr}"
+
+
+def test_the_objective_is_an_edge_of_the_histogram_that_rules_and_dashboards_name() -> None:
+    rules = yaml.safe_load((Path(__file__).parents[2] / "monitoring/rules/recording.yml").read_text())
+    edges = set(re.findall(r'(\w+)_bucket\{[^}]*le="([^"]+)"', str(rules)))
+    assert edges == {("windsock_request_seconds", "0.02"), ("windsock_label_delay_seconds", "21600.0")}
+    found = {(name, dict(labels).get("le")) for name, labels, _ in _series(Metrics().registry)}
+    for name, edge in edges:
+        assert (f"{name}_bucket", edge) in found
