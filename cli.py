@@ -138,5 +138,54 @@ def demo(root: Path) -> None:
     sys.exit(0 if run(root) else 1)
 
 
+@main.group()
+def cluster() -> None:
+    """A Kubernetes cluster of your own with everything in it, through docker, kind and kubectl.
+
+    CLUSTER_NAME, CLUSTER_REST_PORT (GRPC, MONITOR, GRAFANA, PROMETHEUS, ALERTMANAGER) and KIND_NODE_IMAGE change
+    what is made.
+    """
+
+
+@cluster.command()
+@click.option("--grafana", is_flag=True, help="Grafana, too, with the dashboards of monitoring/.")
+@root_option
+@_command
+def up(grafana: bool, root: Path) -> None:
+    """Make the cluster, or finish what an earlier run began: build, load, apply, wait, and say where everything is."""
+    from demo.cluster.settings import load_cluster
+    from demo.cluster.up import guide
+    from demo.cluster.up import up as run
+
+    made = load_cluster(root)
+    run(made, grafana)
+    click.echo(guide(made))
+
+
+@cluster.command()
+@click.argument("overlay", type=click.Choice(("kind", "kind-grafana", "production")), default="production")
+@click.option("--registry", help="Where your images are, e.g. registry.example.com/team.")
+@root_option
+@_command
+def manifests(overlay: str, registry: str | None, root: Path) -> None:
+    """Print an overlay of k8s/ with the champion and the image tags filled in, for `kubectl apply --server-side -f -`."""
+    from demo.cluster.images import name_images
+    from demo.cluster.manifests import render
+
+    folder = root.resolve() / "state/cluster" / f"overlay-{overlay}"
+    click.echo(render(root.resolve(), overlay, name_images(root.resolve()), folder, registry=registry), nl=False)
+
+
+@cluster.command()
+@root_option
+@_command
+def down(root: Path) -> None:
+    """Delete the cluster with its volumes and secrets, and its kubeconfig. Images stay."""
+    from demo.cluster.down import down as run
+    from demo.cluster.settings import load_cluster
+
+    run(load_cluster(root))
+
+
 if __name__ == "__main__":
     main()
