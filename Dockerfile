@@ -1,0 +1,113 @@
+# Two images: `docker build --target serving .` is the service, `--target monitor .` the monitor.
+#
+# The serving target stands first: the classic builder works through every stage above the one that it is asked for.
+# The base is pinned by tag. A digest would be stricter, and would refuse every mirror or stand-in that carries the
+# same release under its public name. Everything on top of it is pinned by hash.
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+
+# The service's packages, in an environment that never had pip inside. Left out: what nothing here imports, 100 MB of
+# it (ONNX Runtime's C library beside the one that Python loads, its converters, tests, headers, stubs).
+# numpy.testing needs `_natype.py` of numpy's tests.
+FROM ${PYTHON_IMAGE} AS serving-packages
+COPY requirements/serving.txt /build/
+RUN python3 -m venv --without-pip /opt/windsock \
+ && python3 -m pip --python /opt/windsock/bin/python install --quiet --no-cache-dir --no-compile \
+      --disable-pip-version-check --only-binary :all: --require-hashes --no-deps --requirement /build/serving.txt \
+ && cd /opt/windsock/lib/python3*/site-packages \
+ && rm -rf onnxruntime/capi/libonnxruntime.so.* onnxruntime/transformers onnxruntime/tools \
+      onnxruntime/quantization onnxruntime/datasets \
+ && find . -type d \( -name tests -o -name test \) -prune -exec sh -c \
+      'for d; do case $d in ./numpy/_core/tests) find "$d" -mindepth 1 ! -name _natype.py -delete ;; *) rm -rf "$d" ;; esac; done' - {} + \
+ && find . -type f \( -name '*.pyi' -o -name '*.pxd' -o -name '*.pyx' -o -name '*.a' -o -name '*.h' \) -delete
+
+# The application, as byte code beside its source, and what makes `windsock --version` true.
+FROM ${PYTHON_IMAGE} AS serving-app
+COPY cli.py /opt/windsock/app/
+COPY contracts /opt/windsock/app/contracts
+COPY monitoring /opt/windsock/app/monitoring
+COPY services /opt/windsock/app/services
+ARG VERSION=0.1.0
+RUN cd /opt/windsock/app && mkdir bin windsock.dist-info \
+ && printf 'Metadata-Version: 2.1\nName: windsock\nVersion: %s\n' "$VERSION" > windsock.dist-info/METADATA \
+ && printf '#!/opt/windsock/bin/python\nfrom cli import main\n\nmain()\n' > bin/windsock && chmod 755 bin/windsock \
+ && python3 -m compileall -q --invalidation-mode unchecked-hash .
+
+# The base without pip and its like, package caches, documentation and set-uid programs; then all Python as byte code.
+# `unchecked-hash`: taken as it is. On a read-only root Python could not renew byte code that it mistrusts by its date.
+FROM ${PYTHON_IMAGE} AS serving-root
+RUN stdlib=$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))') \
+ && rm -rf "$stdlib/ensurepip" "$stdlib/test" "$stdlib/idlelib" "$stdlib/lib2to3" /usr/share/python-wheels \
+      /usr/share/doc /usr/share/man /usr/share/info /usr/share/lintian /var/cache/apt /var/lib/apt/lists /root/.cache \
+ && find /usr/lib/python3 /usr/local/lib /usr/local/bin /usr/bin -depth \
+      \( -name pip -o -name 'pip[0-9]*' -o -name 'pip-*' -o -name 'setuptools*' -o -name pkg_resources \
+         -o -name wheel -o -name 'wheel-*' -o -name '_distutils_hack' -o -name distutils-precedence.pth \) \
+      -exec rm -rf {} + \
+ && find / -xdev -type f -perm /6000 -exec chmod a-s {} +
+COPY --from=serving-packages /opt/windsock /opt/windsock
+RUN python3 -m compileall -q -f -j 0 --invalidation-mode unchecked-hash \
+      "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" /opt/windsock/lib
+
+# One layer instead of the base's own: what was deleted is in no layer below.
+FROM scratch AS serving
+COPY --from=serving-root / /
+COPY --from=serving-app /opt/windsock/app /opt/windsock/app
+ENV PATH=/opt/windsock/app/bin:/opt/windsock/bin:/usr/local/bin:/usr/bin:/bin \
+    PYTHONPATH=/opt/windsock/app PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
+    HOME=/tmp TMPDIR=/tmp BENTOML_HOME=/tmp/bentoml BENTOML_DO_NOT_TRACK=True DO_NOT_TRACK=1
+# Where the image looks, and that it answers from outside. All of it but /tmp and /state may be read-only.
+ENV WINDSOCK_STORE=/models WINDSOCK_PUBLIC_KEY=/keys/signing.pub WINDSOCK_TOKEN_FILE=/secrets/token \
+    WINDSOCK_STATE=/state WINDSOCK_HOST=0.0.0.0 WINDSOCK_METRICS_HOST=0.0.0.0
+WORKDIR /opt/windsock/app
+USER 10001:10001
+EXPOSE 3000 3001 3002
+ENTRYPOINT ["windsock"]
+CMD ["serve"]
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="windsock serving" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+
+# --- The monitor: the service's packages and Evidently with what it computes with.
+FROM serving-packages AS monitor-packages
+COPY requirements/monitor.txt /build/
+RUN python3 -m pip --python /opt/windsock/bin/python install --quiet --no-cache-dir --no-compile \
+      --disable-pip-version-check --only-binary :all: --require-hashes --no-deps --requirement /build/monitor.txt \
+ && cd /opt/windsock/lib/python3*/site-packages \
+ && rm -rf jupyterlab_plotly pyarrow/include pyarrow/libarrow_flight.so.* pyarrow/libarrow_substrait.so.* \
+      evidently/legacy/dashboard/tabs/*.ipynb \
+ && find . -type d \( -name tests -o -name test \) -prune -exec sh -c \
+      'for d; do case $d in ./numpy/_core/tests) ;; *) rm -rf "$d" ;; esac; done' - {} + \
+ && find . -type f \( -name '*.pyi' -o -name '*.pxd' -o -name '*.pyx' -o -name '*.a' -o -name '*.h' \) -delete
+
+FROM ${PYTHON_IMAGE} AS monitor-app
+COPY cli.py /opt/windsock/app/
+COPY contracts /opt/windsock/app/contracts
+COPY monitoring /opt/windsock/app/monitoring
+ARG VERSION=0.1.0
+RUN cd /opt/windsock/app && mkdir bin windsock.dist-info \
+ && printf 'Metadata-Version: 2.1\nName: windsock\nVersion: %s\n' "$VERSION" > windsock.dist-info/METADATA \
+ && printf '#!/opt/windsock/bin/python\nfrom cli import main\n\nmain()\n' > bin/windsock && chmod 755 bin/windsock \
+ && python3 -m compileall -q --invalidation-mode unchecked-hash .
+
+FROM serving-root AS monitor-root
+RUN rm -rf /opt/windsock
+COPY --from=monitor-packages /opt/windsock /opt/windsock
+RUN python3 -m compileall -q -f -j 0 --invalidation-mode unchecked-hash /opt/windsock/lib
+
+FROM scratch AS monitor
+COPY --from=monitor-root / /
+COPY --from=monitor-app /opt/windsock/app /opt/windsock/app
+ENV PATH=/opt/windsock/app/bin:/opt/windsock/bin:/usr/local/bin:/usr/bin:/bin \
+    PYTHONPATH=/opt/windsock/app PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
+    HOME=/tmp TMPDIR=/tmp DO_NOT_TRACK=1
+WORKDIR /opt/windsock/app
+USER 10001:10001
+EXPOSE 3003
+ENTRYPOINT ["windsock"]
+CMD ["monitor", "serve"]
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="windsock monitor" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"

@@ -1,0 +1,170 @@
+"""`make cluster-up`: from nothing, or from wherever an earlier run ended, to a cluster that answers."""
+
+import json
+import logging
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from contracts.errors import Unavailable
+from contracts.files import write_json
+from demo.cluster.explain import explain
+from demo.cluster.images import GRAFANA, PUBLIC, Images, build, load, name_images, workers
+from demo.cluster.manifests import read_champion, render
+from demo.cluster.nodes import address, ensure_nodes
+from demo.cluster.preflight import check
+from demo.cluster.secrets import ensure_secrets
+from demo.cluster.settings import NAMESPACE, Cluster
+from demo.cluster.tools import Kubectl, step
+from services.docs_page import example
+
+logger = logging.getLogger(__name__)
+
+METRICS_SERVER: Final = "k8s/components/autoscaling/metrics-server"
+ANSWER_SECONDS: Final = 60.0
+ROLLOUTS: Final = (
+    "statefulset/postgres",
+    "deployment/serving",
+    "statefulset/prometheus",
+    "statefulset/alertmanager",
+    "deployment/monitor",
+)
+
+
+def up(cluster: Cluster, grafana: bool = False) -> dict[str, float]:
+    """Make it so. Returns the seconds of each step; `total` is all of it.
+
+    Raises:
+        WindsockError: one sentence on what is missing or was refused. Nothing is taken away: run it again when mended.
+    """
+    started, seconds = time.monotonic(), dict[str, float]()
+    with step("checks: docker, kind, kubectl, disk, ports", seconds):
+        read_champion(cluster.root / "artifacts/store")
+        check(cluster)
+    images = name_images(cluster.root)
+    with ThreadPoolExecutor(max_workers=1) as builder:  # builds wait for the network, the cluster for itself
+        built = builder.submit(_build, cluster.root, images, seconds)
+        with step("three nodes", seconds):
+            nodes = ensure_nodes(cluster)
+        kubectl = Kubectl(cluster.kubeconfig)
+        _load_public(cluster, workers(nodes), grafana, seconds)
+        with step("metrics-server, namespace, secrets", seconds):
+            _foundations(cluster, kubectl, grafana)
+        built.result()
+    _load_ours(cluster, images, workers(nodes), seconds)
+    with step("manifests applied", seconds):
+        overlay = "kind-grafana" if grafana else "kind"
+        door = next(address(node) for node in nodes if node["Name"] == f"/{cluster.control_plane}")
+        _apply(kubectl, render(cluster.root, overlay, images, cluster.folder / "overlay", door))
+    with step("all pods ready", seconds):
+        _wait(kubectl, (*ROLLOUTS, "deployment/grafana") if grafana else ROLLOUTS)
+        _finish_metrics(cluster, kubectl)
+    with step("an answer over REST", seconds):
+        _wait_for_answer(cluster)
+    seconds["total"] = round(time.monotonic() - started, 1)
+    write_json(cluster.folder / "flight.json", {"flights": [example()]})
+    write_json(cluster.folder / "up.json", {"seconds": seconds, "images": [images.serving, images.monitor]})
+    logger.info("%-58s %6.1f s", "cluster is up", seconds["total"])
+    return seconds
+
+
+def _build(root: Path, images: Images, seconds: dict[str, float]) -> None:
+    for target, image in (("serving", images.serving), ("monitor", images.monitor)):
+        with step(f"image {image}", seconds):
+            build(root, target, image)
+
+
+def _load_public(cluster: Cluster, names: list[str], grafana: bool, seconds: dict[str, float]) -> None:
+    with step("public images onto the data worker", seconds):
+        for image in (*PUBLIC, GRAFANA) if grafana else PUBLIC:
+            load(cluster, image, names[:1])
+
+
+def _load_ours(cluster: Cluster, images: Images, names: list[str], seconds: dict[str, float]) -> None:
+    with step("serving image onto both workers", seconds):
+        load(cluster, images.serving, names)
+    with step("monitor image onto the data worker", seconds):
+        load(cluster, images.monitor, names[:1])
+
+
+def _foundations(cluster: Cluster, kubectl: Kubectl, grafana: bool) -> None:
+    """What needs no image of ours. The APIService comes later, when its pod answers."""
+    kubectl.apply(kubectl("kustomize", str(cluster.root / METRICS_SERVER)).encode())
+    kubectl.apply((cluster.root / "k8s/base/namespace.yaml").read_bytes())
+    ensure_secrets(kubectl, cluster.root / "secrets/token", grafana)
+
+
+def _finish_metrics(cluster: Cluster, kubectl: Kubectl) -> None:
+    kubectl("rollout", "status", "deployment/metrics-server", "--namespace", "kube-system", "--timeout=120s")
+    kubectl.apply(kubectl("kustomize", str(cluster.root / METRICS_SERVER / "apiservice")).encode())
+
+
+def _apply(kubectl: Kubectl, manifests: bytes) -> None:
+    """All or nothing: the server sees everything once without effect."""
+    told = kubectl.attempt(
+        *("apply", "--server-side", "--force-conflicts", "--field-manager=windsock", "--dry-run=server", "-f", "-"),
+        stdin=manifests,
+    )
+    if told.returncode != 0:
+        line = next(iter(told.stderr.decode().splitlines()), "no reason")
+        raise Unavailable(
+            f"the manifests must suit the server, got: {line}; nothing was changed: correct k8s/ and run this again"
+        )
+    kubectl.apply(manifests)
+
+
+def _wait(kubectl: Kubectl, rollouts: tuple[str, ...]) -> None:
+    for rollout in rollouts:
+        done = kubectl.attempt("rollout", "status", rollout, "--namespace", NAMESPACE, "--timeout=180s")
+        if done.returncode != 0:
+            raise Unavailable(
+                f"`{rollout}` must become ready, got: {explain(kubectl, rollout)}; mend it and run this again"
+            )
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while _missing_replicas(kubectl):
+        if time.monotonic() > deadline:
+            raise Unavailable(
+                f"the autoscaler must bring `serving` to its minimum, got: {explain(kubectl, 'deployment/serving')}"
+            )
+        time.sleep(0.5)
+
+
+def _missing_replicas(kubectl: Kubectl) -> bool:
+    told = json.loads(kubectl("get", "hpa/serving", "deployment/serving", "--namespace", NAMESPACE, "--output", "json"))
+    scaler, deployment = told["items"]
+    return int(deployment["status"].get("availableReplicas", 0)) < int(scaler["spec"]["minReplicas"])
+
+
+def _wait_for_answer(cluster: Cluster) -> None:
+    """Through the door on 127.0.0.1, as the user will."""
+    url, deadline = f"http://{cluster.address('rest')}/v2/health/ready", time.monotonic() + ANSWER_SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own http address
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, OSError) as error:
+            if time.monotonic() > deadline:
+                raise Unavailable(
+                    f"`{url}` must answer, got: {error}; the pods are ready, so look at the NetworkPolicy `doors`"
+                ) from error
+        time.sleep(0.5)
+
+
+def guide(cluster: Cluster) -> str:
+    """Where everything is, and a request that works."""
+    lines = [
+        f"REST          http://{cluster.address('rest')}/docs",
+        f"gRPC          {cluster.address('grpc')}",
+        f"Monitor       http://{cluster.address('monitor')}/",
+        f"Prometheus    http://{cluster.address('prometheus')}/",
+        f"Alertmanager  http://{cluster.address('alertmanager')}/",
+        f"kubectl       export KUBECONFIG={cluster.kubeconfig}",
+        "",
+        f'curl -H "Authorization: Bearer $(cat {cluster.root / "secrets/token"})" \\',
+        f"  --data @{cluster.folder / 'flight.json'} http://{cluster.address('rest')}/v1/predict",
+    ]
+    return "\n".join(lines)
