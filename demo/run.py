@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 STARTED: Final = "WINDSOCK_DEMO_STARTED"  # epoch seconds, set by `make demo` before it installs anything
 SETTLE_SECONDS: Final = 60  # for the spool's last rows to reach the database
-PENDING: Final = "windsock_spool_pending_rows"
+UNMOVED: Final = "windsock_spool_unmoved_rows"
 
 
 def run(root: Path) -> bool:
@@ -127,7 +127,7 @@ def _settle(server: Server) -> None:
     while time.monotonic() < deadline:
         with urllib.request.urlopen(server.metrics, timeout=5) as answer:  # noqa: S310 - our own server
             lines = answer.read().decode().splitlines()
-        if [float(line.split()[1]) for line in lines if line.startswith(f"{PENDING} ")] == [0.0]:
+        if [float(line.split()[1]) for line in lines if line.startswith(f"{UNMOVED} ")] == [0.0]:
             return
         time.sleep(0.2)
     raise Unavailable(f"the spool must be moved within {SETTLE_SECONDS} s, got rows left; see `{server.log}`")

@@ -1,0 +1,129 @@
+"""The whole demo on a small world: real service, replay, monitor, checks and page."""
+
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from contracts.artifact import INPUT_CATEGORY, INPUT_NUMERIC, OUTPUT
+from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES
+from demo import checks, probes
+from demo import run as demo_run
+from demo.server import refused_start
+from monitoring.quality import measure
+from tests.payloads import rows as honest_rows
+from tests.tiny import tiny_model, write_store
+
+ROOT = Path(__file__).parents[2]
+MONTHS = ("2013-06", "2013-07", "2013-08")
+ROWS = 28  # a month: too few for a distance, so that Evidently, which has tests of its own, costs no time here
+
+
+def _world(root: Path) -> dict[str, Any]:
+    """Writes the table of features; gives the later months' offline quality, as `evaluate` does."""
+    numeric, category = honest_rows(ROWS * len(MONTHS))
+    session = onnxruntime.InferenceSession(tiny_model(), providers=["CPUExecutionProvider"])
+    score = session.run([OUTPUT], {INPUT_NUMERIC: numeric, INPUT_CATEGORY: category})[0]
+    late = np.random.default_rng(0).random(len(score)) < (score > np.median(score)) * 0.6 + 0.1
+    landed = np.arange(len(score)) % 20 > 0
+    asked = [datetime.fromisoformat(f"{month}-01") + timedelta(hours=8 + i) for month in MONTHS for i in range(ROWS)]
+    month_of = np.repeat(MONTHS, ROWS)
+    instants = pa.timestamp("us")
+    columns: dict[str, Any] = {
+        "flight_id": [f"flight-{i}" for i in range(len(score))],
+        "local_month": month_of,
+        "predicted_at": pa.array(asked, instants),
+        "landed": pa.array(
+            [t + timedelta(hours=5) if y else None for t, y in zip(asked, landed, strict=True)], instants
+        ),
+        "late": pa.array([bool(x) if y else None for x, y in zip(late, landed, strict=True)], pa.bool_()),
+    }
+    columns |= {name: pa.array(numeric[:, i], from_pandas=True) for i, name in enumerate(NUMERIC_NAMES)}
+    columns |= {name: category[:, i] for i, name in enumerate(CATEGORY_NAMES)}
+    (root / "data").mkdir()
+    pq.write_table(pa.table(columns), root / "data/features.parquet")
+    later = [
+        {"month": month, **_quality(late[chosen], score[chosen])}
+        for month in MONTHS[1:]
+        for chosen in [(month_of == month) & landed]
+    ]
+    return {
+        "as_of": "2013-07-01",
+        "released": "student",
+        "months": later,
+        "teacher": {"months": later},
+        "baselines": {"lightgbm": {"months": later}, "logistic_regression": {"months": later}},
+    }
+
+
+def _quality(late: Any, score: Any) -> dict[str, Any]:
+    quality = measure(late, score)
+    return {name: getattr(quality, name) for name in quality.__slots__}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("world")
+    (root / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    (root / "reports").mkdir()
+    (root / "reports/evaluation.json").write_text(json.dumps(_world(root)))
+    counts = {"months": [{"month": month, "rows": ROWS} for month in MONTHS]}
+    (root / "reports/features.json").write_text(json.dumps(counts))
+    for folder in ("artifacts", "secrets"):
+        (root / folder).mkdir()
+    write_store(root / "artifacts")
+    (root / "secrets/signing.pub").write_bytes((root / "artifacts/signing.pub").read_bytes())
+    return root
+
+
+@pytest.fixture
+def digest(world: Path) -> str:
+    return (world / "artifacts/store/champion").read_text()
+
+
+def test_demo_runs_the_line_and_passes(world: Path, digest: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo_run, "release", lambda _: digest)  # it has tests of its own, with MLflow
+    monkeypatch.setattr(demo_run, "BATCH_ROWS", ROWS)
+    for name, value in {"BATCH_ROWS": ROWS, "REQUESTS_A_ROUND": 20, "WARM_UP": 5}.items():
+        monkeypatch.setattr(probes, name, value)
+    monkeypatch.setattr(checks, "P99_MS", 60_000.0)  # how fast this machine is today is no matter here
+    passed = demo_run.run(world)
+    report = json.loads((world / "reports/demo.json").read_text())
+    assert [check for check in report["checks"] if not check["passed"]] == []
+    assert (passed, report["verdict"]) == (True, "pass")
+    assert len(report["checks"]) == len(checks.CHECKS)
+    monitoring = json.loads((world / "reports/monitoring.json").read_text())
+    assert [(month["month"], month["rows"]) for month in monitoring["months"]] == [(m, ROWS) for m in MONTHS[1:]]
+    assert monitoring["errors"]["rest"] >= 8, "the refusals that were provoked are counted by the service"
+    assert digest in (world / "reports/demo.html").read_text(encoding="utf-8")
+    assert not [child for child in psutil.Process().children() if "serve" in child.cmdline()], "no server is left"
+
+
+def test_flipped_bit_is_refused_and_the_store_untouched(world: Path, digest: str, tmp_path: Path) -> None:
+    before = {path: path.read_bytes() for path in (world / "artifacts/store").rglob("*") if path.is_file()}
+    refusal = refused_start(world, tmp_path / "damaged", digest)
+    assert refusal.exit_status not in (None, 0)
+    assert digest in refusal.output
+    assert {path: path.read_bytes() for path in (world / "artifacts/store").rglob("*") if path.is_file()} == before
+
+
+def test_exception_in_the_middle_stops_the_server(world: Path, digest: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[psutil.Process] = []
+
+    def breaks(*_: object, **__: object) -> None:
+        seen.extend(child for child in psutil.Process().children(recursive=True) if "serve" in child.cmdline())
+        raise ZeroDivisionError("in the middle")
+
+    monkeypatch.setattr(demo_run, "release", lambda _: digest)
+    monkeypatch.setattr(demo_run, "read_flights", breaks)  # the first step with the service running
+    assert demo_run.run(world) is False
+    assert "ZeroDivisionError: in the middle" in (world / "reports/demo.json").read_text()
+    assert seen
+    assert not [process for process in seen if process.is_running()]
