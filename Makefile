@@ -13,7 +13,7 @@ export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help install demo test repro release serve replay monitor ui lint types format lock proto clients bench clean
+.PHONY: help install demo test repro release serve replay monitor ui lint types format lock proto clients bench clean stack dashboards compose-env
 
 help: ## List every task
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST) \
@@ -56,6 +56,18 @@ replay: install ## Send July to December 2013 to the running service
 
 monitor: install ## Report quality, drift and latency by month
 	windsock monitor
+
+stack: install ## Service, monitor, Prometheus and Alertmanager as local processes
+	windsock stack
+
+dashboards: install ## Write the dashboards' JSON anew, from monitoring/dashboards.py
+	windsock dashboards build
+
+compose-env: ## Passwords and your user id for compose.yaml, into .env; an existing one is kept
+	@test -e .env || { umask 077; printf 'WINDSOCK_UID=%s\nWINDSOCK_GID=%s\nPOSTGRES_PASSWORD=%s\nGRAFANA_PASSWORD=%s\n' \
+	  "$$(id -u)" "$$(id -g)" "$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(24))')" \
+	  "$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(12))')" > .env; }
+	@mkdir -p state/compose; echo "Grafana: user admin, password in .env"
 
 ui: install ## Open MLflow on http://127.0.0.1:5000
 	mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///artifacts/mlflow.db}" --host 127.0.0.1 --port 5000

