@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 WIDTH: Final = 520
 HEIGHT: Final = 300
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-LEFT, RIGHT, TOP, BOTTOM = 44, 112, 16, 34
+LEFT, RIGHT, TOP, BOTTOM = 40, 106, 16, 34
 LABEL_GAP: Final = 17  # between two lines of text
 
 
@@ -104,16 +104,14 @@ def histogram(title: str, edges: Sequence[float], counts: Sequence[int], style: 
     at = LEFT + (list(edges).index(mark) + 1) * wide
     parts += [
         f'<line class="mark" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{floor + 4}"/>',
-        f'<text class="tick" x="{at + 6:.1f}" y="{TOP + 9}">limit of a quiet service</text>',
+        f'<text class="tick" x="{at + 6:.1f}" y="{TOP + 9}">limit when alone</text>',
         f'<text class="tick" x="{LEFT}" y="{height - 16}" text-anchor="end">ms ≤</text>',
     ]
     return _svg(title, height, parts)
 
 
 def _share(share: float) -> str:
-    if share == 0:
-        return ""
-    return f"{share:.0%}" if share >= 0.01 else "<1%"
+    return f"{share:.0%}" if share >= 0.005 else ""
 
 
 def _svg(title: str, height: int, parts: Sequence[str]) -> Markup:

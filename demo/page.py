@@ -1,6 +1,7 @@
 """`reports/demo.html`: the whole line at a glance, in one file that needs no network."""
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -66,7 +67,7 @@ def describe(root: Path, evidence: Evidence) -> dict[str, Any]:
         "latency_rounds_ms": evidence.latency_rounds_ms,
         "sizes": _sizes(root, evaluation),
         "released": evaluation["released"],
-        "as_of": evaluation["as_of"],
+        "as_of": f"{(as_of := date.fromisoformat(evaluation['as_of'])).day} {as_of:%B %Y}",
         "errors": evidence.monitoring["errors"],
         "memory": evidence.memory,
         "training_rows": evidence.monitoring["reference"]["drawn_from"],
@@ -90,9 +91,9 @@ def _auc_lines(evaluation: dict[str, Any], measured: dict[str, Any]) -> list[Lin
     ours = [((measured.get(name) or {}).get("quality") or {}).get("auc") for name in names]
     baselines = evaluation["baselines"]
     return [
-        Line("log. regression", "third", list(_by_month(baselines["logistic_regression"]["months"], names))),
+        Line("logistic", "third", list(_by_month(baselines["logistic_regression"]["months"], names))),
         Line("LightGBM", "second", list(_by_month(baselines["lightgbm"]["months"], names))),
-        Line("ours, measured", "first", ours),
+        Line("ours", "first", ours),
     ]
 
 
