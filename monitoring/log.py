@@ -117,7 +117,9 @@ class Writer:
         self._stopping = threading.Event()
         self._adopted_rows = 0
         self._moved_rows = 0
-        metrics.pending_rows.set_function(self.pending_rows)
+        self._wait = BACK_OFF_SECONDS[0]
+        self._metrics = metrics
+        metrics.unmoved_rows.set_function(self.unmoved_rows)
         self._thread = threading.Thread(target=self._run, name="spool-writer", daemon=True)
 
     def start(self) -> None:
@@ -131,31 +133,43 @@ class Writer:
         self._spool.release()
         self._engine.dispose()
 
-    def pending_rows(self) -> int:
+    def is_running(self) -> bool:
+        return self._thread.is_alive()
+
+    def is_waiting(self) -> bool:
+        """Whether the last try found no database."""
+        return self._wait > BACK_OFF_SECONDS[0]
+
+    def unmoved_rows(self) -> int:
         return self._spool.appended_rows + self._adopted_rows - self._moved_rows
 
     def _run(self) -> None:
         self._adopted_rows = sum(_rows(chunk) for s in self._spool.adopted for chunk, _ in _chunks(s))
-        first, longest = BACK_OFF_SECONDS
-        wait = first
         while True:
             last_round = self._stopping.is_set()
-            try:
-                self._move_all()
-                if wait > first:
-                    logger.info("the prediction log takes writes again")
-                wait = first
-                pause = IDLE_SECONDS
-            except sa.exc.SQLAlchemyError as error:
-                if wait == first:
-                    logger.warning("the prediction log is away, rows wait in the spool: %s", error)
-                pause = wait
-                wait = min(2 * wait, longest)
+            pause = self._try()
             if last_round:
-                if left := self.pending_rows():
+                if left := self.unmoved_rows():
                     logger.warning("%d rows stay in the spool; the next start moves them", left)
                 return
             self._stopping.wait(pause)
+
+    def _try(self) -> float:
+        """Move what there is. Returns the seconds until the next try."""
+        first, longest = BACK_OFF_SECONDS
+        try:
+            self._move_all()
+        except Exception as error:  # noqa: BLE001 - whatever it is, a writer that ends would move nothing any more
+            if not self.is_waiting():
+                logger.warning("the prediction log is away, rows wait in the spool: %s", error)
+            pause, self._wait = self._wait, min(2 * self._wait, longest)
+            self._metrics.database_up.set(0)
+            return pause
+        if self.is_waiting():
+            logger.info("the prediction log takes writes again")
+        self._wait = first
+        self._metrics.database_up.set(1)
+        return IDLE_SECONDS
 
     def _move_all(self) -> None:
         for segment in self._spool.segments():
@@ -164,6 +178,7 @@ class Writer:
                 insert(self._engine, chunk)
                 segment.offset = end
                 self._moved_rows += _rows(chunk)
+                self._metrics.moved_rows.inc(_rows(chunk))
             if closed:
                 self._spool.drop(segment)
 

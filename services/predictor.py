@@ -18,7 +18,7 @@ from contracts.artifact import INPUT_CATEGORY, INPUT_NUMERIC, OUTPUT, Artifact
 from contracts.errors import ArtifactInvalid, InvalidInput, TooLarge, Unavailable
 from contracts.features import CATEGORY, NUMERIC, Category, Numeric, check_category, check_numeric
 from monitoring.metrics import Metrics, Protocol
-from monitoring.spool import PredictionRecord, Record, Spool
+from monitoring.spool import LabelRecord, PredictionRecord, Record, Spool
 
 MAX_ROWS: Final = 8_192  # a request
 MAX_BYTES: Final = 16 * 2**20  # a request: 8,192 named records are about 8 MiB
@@ -80,7 +80,14 @@ class Predictor:
         self._metrics = metrics
         self._session = _load(artifact)
         self._warm_up()
-        metrics.set_model(self.name, self._digest)
+        manifest = artifact.manifest
+        metrics.set_model(
+            self.name,
+            self._digest,
+            released=manifest.released,
+            as_of=manifest.as_of,
+            created_at=datetime.fromisoformat(manifest.created_at).timestamp(),
+        )
 
     def predict(self, request: Request) -> NDArray[np.float32]:
         """Score, log, answer. Thread-safe.
@@ -109,15 +116,21 @@ class Predictor:
             category=request.category.tolist(),
             score=scores.tolist(),
         )
-        self.spool([record], len(scores))
+        self._append([record], len(scores))
         self._metrics.of[request.protocol].rows(len(scores))
         return scores
 
-    def spool(self, records: list[Record], rows: int) -> None:
-        """
+    def label(self, labels: list[LabelRecord]) -> None:
+        """Take in what became of predicted rows. Thread-safe.
+
         Raises:
             Unavailable: nothing was written, so nothing may be acknowledged.
         """
+        self._append([*labels], len(labels))
+        for label in labels:
+            self._metrics.labels[label.late]()
+
+    def _append(self, records: list[Record], rows: int) -> None:
         try:
             self._spool.append(records, rows)
         except OSError as error:
@@ -128,13 +141,16 @@ class Predictor:
         return scores
 
     def _warm_up(self) -> None:
-        lowest = np.array([np.nan if f.nullable else f.low for f in NUMERIC], np.float32)
+        """Run rows at the contract's bounds: the lowest without optional values, the lowest, the highest."""
+        low, high = (np.array(bound, np.float32) for bound in zip(*((f.low, f.high) for f in NUMERIC), strict=True))
+        missing = np.where([f.nullable for f in NUMERIC], np.float32(np.nan), low)
         for rows in _WARM_UP_ROWS:
-            scores = self._run(np.tile(lowest, (rows, 1)), np.full((rows, len(CATEGORY)), "", object))
+            numeric = np.resize(np.stack([missing, low, high]), (rows, len(NUMERIC)))
+            scores = self._run(numeric, np.full((rows, len(CATEGORY)), "", object))
             if scores.shape != (rows,) or not ((scores >= 0) & (scores <= 1)).all():
                 raise ArtifactInvalid(
-                    f"the model must give {rows} probabilities for {rows} rows without optional values, "
-                    f"got {scores.shape} between {scores.min()} and {scores.max()}; release another one"
+                    f"the model must give {rows} probabilities for {rows} rows, "
+                    f"got shape {list(scores.shape)}, from {scores.min()} to {scores.max()}; release another one"
                 )
 
 

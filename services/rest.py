@@ -191,7 +191,7 @@ class Rest:
         except DecodeErrors as error:
             raise explain(error, call.body) from error
         records = to_records(decoded.labels)
-        self._predictor.spool([*records], len(records))
+        self._predictor.label(records)
         return Reply(200, _encode(LabelsAnswer(len(records))))
 
     def _openapi(self, _: Call) -> Reply:

@@ -31,6 +31,7 @@ from services.store import load_champion
 logger = logging.getLogger(__name__)
 
 GRPC_GRACE_SECONDS: Final = 10.0
+REFUSE_SECONDS: Final = 0.2  # for clients of gRPC that are between two calls
 # Seconds that a thread may keep the interpreter. The default, 5 ms, is what a request would wait whenever the spool's
 # writer is at work; a request is .2 ms.
 SWITCH_SECONDS: Final = 0.0005
@@ -79,8 +80,10 @@ class Worker:
 
     async def stop(self) -> None:
         """After the last REST answer."""
-        await self._grpc.stop(GRPC_GRACE_SECONDS)
+        # A new call hears UNAVAILABLE from us, and tries elsewhere; in the shutdown itself it would hear CANCELLED.
         self.predictor.open = False
+        await asyncio.sleep(REFUSE_SECONDS)
+        await self._grpc.stop(GRPC_GRACE_SECONDS)
         await asyncio.to_thread(self._writer.stop)
         self._metrics_server.shutdown()
         self._metrics_server.server_close()

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 
@@ -56,7 +57,7 @@ def test_regenerating_changes_nothing(tmp_path: Path) -> None:
 def test_numbers_are_the_protocols() -> None:
     assert pb.DESCRIPTOR.package == "inference"
     for name, fields in (FIELDS | NESTED).items():
-        message = pb
+        message: Any = pb
         for part in name.split("."):
             message = getattr(message, part)
         assert {f.name: f.number for f in message.DESCRIPTOR.fields} == fields, name

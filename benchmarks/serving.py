@@ -1,0 +1,259 @@
+"""Requests per second and latency of single rows: the service, and bare uvicorn with the same work as its peer.
+
+    python -m benchmarks.serving --store artifacts/store --public-key secrets/signing.pub
+
+Server and client have a core each (`taskset`). Every subject runs in turn, and the turns are repeated, so that a noisy
+machine disturbs all alike; the median turn counts. Writes reports/benchmarks/serving.json.
+
+Absolute numbers belong to the machine; the ratio to the peer travels better, and CPU time a request best of all.
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from contracts.artifact import MODEL_NAME
+from contracts.files import write_json
+from services.docs_page import example
+from services.settings import load_settings
+from services.store import load_champion
+
+SERVER_CORE, CLIENT_CORE = "0", "1"
+REST_PORT, GRPC_PORT, METRICS_PORT, PEER_PORT = 3900, 3901, 3902, 3903
+REPORT = Path("reports/benchmarks/serving.json")
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One run of one subject. `cpu_us`: processor time of the server a request, its log's writer included."""
+
+    requests_per_second: float
+    p50_ms: float
+    p99_ms: float
+    cpu_us: float
+    errors: int
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured: its address, the body it takes, and the process that answers."""
+
+    name: str
+    port: int
+    path: str
+    body: bytes
+    pid: int
+    token: str = ""
+
+
+def bodies() -> dict[str, bytes]:
+    flight = example()
+    numbers = [value for name, value in flight.items() if name not in ("carrier", "origin", "dest")]
+    strings = [flight[name] for name in ("carrier", "origin", "dest")]
+    inputs = [
+        {"name": "numeric", "shape": [1, len(numbers)], "datatype": "FP32", "data": numbers},
+        {"name": "category", "shape": [1, len(strings)], "datatype": "BYTES", "data": strings},
+    ]
+    return {"records": json.dumps({"flights": [flight]}).encode(), "tensors": json.dumps({"inputs": inputs}).encode()}
+
+
+def drive(subject: Subject, connections: int, seconds: int, folder: Path) -> Turn:
+    """Load from `wrk`, or from our own client where there is none."""
+    process = psutil.Process(subject.pid)
+    before = process.cpu_times()
+    if shutil.which("wrk"):
+        count, rate, p50, p99, errors = _wrk(subject, connections, seconds, folder)
+    else:
+        count, rate, p50, p99, errors = _client("rest", subject, connections, seconds, folder)
+    return Turn(rate, p50, p99, _cpu_us(process, before, count), errors)
+
+
+def drive_grpc(subject: Subject, connections: int, seconds: int, folder: Path) -> Turn:
+    process = psutil.Process(subject.pid)
+    before = process.cpu_times()
+    count, rate, p50, p99, errors = _client("grpc", subject, connections, seconds, folder)
+    return Turn(rate, p50, p99, _cpu_us(process, before, count), errors)
+
+
+def _cpu_us(process: psutil.Process, before: Any, count: int) -> float:
+    after = process.cpu_times()
+    spent: float = after.user + after.system - before.user - before.system
+    return round(spent / max(count, 1) * 1e6, 1)
+
+
+def _wrk(subject: Subject, connections: int, seconds: int, folder: Path) -> tuple[int, float, float, float, int]:
+    script = folder / f"{subject.name}.lua"
+    script.write_text(
+        f'wrk.method = "POST"\nwrk.body = [==[{subject.body.decode()}]==]\n'
+        f'wrk.headers["Authorization"] = "Bearer {subject.token}"\n'
+    )
+    url = f"http://127.0.0.1:{subject.port}{subject.path}"
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(script), url]
+    text = subprocess.run(["taskset", "-c", CLIENT_CORE, *command], capture_output=True, text=True, check=True).stdout
+    bad = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+    sockets = re.search(r"connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
+    errors = int(bad[1]) if bad else 0
+    errors += sum(map(int, sockets.groups())) if sockets else 0
+    return (
+        int(_find(r"(\d+) requests in", text)),
+        float(_find(r"Requests/sec:\s+([\d.]+)", text)),
+        _milliseconds(_find(r"50%\s+([\d.]+\w+)", text)),
+        _milliseconds(_find(r"99%\s+([\d.]+\w+)", text)),
+        errors,
+    )
+
+
+def _find(pattern: str, text: str) -> str:
+    match = re.search(pattern, text)
+    if match is None:
+        raise ValueError(f"wrk's output must have {pattern!r}, got:\n{text}")
+    return match[1]
+
+
+def _milliseconds(text: str) -> float:
+    match = re.fullmatch(r"([\d.]+)(us|ms|s)", text)
+    if match is None:
+        raise ValueError(f"wrk must give a time, got {text!r}")
+    return round(float(match[1]) * {"us": 1e-3, "ms": 1, "s": 1e3}[match[2]], 3)
+
+
+def _client(
+    kind: str, subject: Subject, connections: int, seconds: int, folder: Path
+) -> tuple[int, float, float, float, int]:
+    body = folder / f"{subject.name}.body"
+    body.write_bytes(subject.body)
+    arguments = [kind, str(subject.port), subject.path, str(body), subject.token, str(connections), str(seconds)]
+    command = ["taskset", "-c", CLIENT_CORE, sys.executable, "-m", "benchmarks.serving_client", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    return found["count"], found["rate"], found["p50_ms"], found["p99_ms"], found["errors"]
+
+
+@contextmanager
+def service(store: Path, public_key: Path, folder: Path) -> Iterator[tuple[int, str]]:
+    """`windsock serve` on one core: the pid of its worker, and the token."""
+    settings = load_settings(
+        store=store.absolute(),
+        public_key=public_key.absolute(),
+        state=folder / "state",
+        token_file=folder / "token",
+        rest_port=REST_PORT,
+        grpc_port=GRPC_PORT,
+        metrics_port=METRICS_PORT,
+    )
+    environment = os.environ | settings.environment()
+    with _running(["-m", "cli", "serve"], environment, f"http://127.0.0.1:{REST_PORT}/v2/health/ready") as launcher:
+        children = psutil.Process(launcher).children(recursive=True)
+        worker = next(child for child in children if "_bentoml_impl.worker.service" in child.cmdline())
+        yield worker.pid, settings.token_file.read_text().strip()
+
+
+@contextmanager
+def peer(store: Path, public_key: Path) -> Iterator[int]:
+    """Bare uvicorn on the same core: its pid."""
+    arguments = ["-m", "benchmarks.serving_peer", str(store), str(public_key), str(PEER_PORT)]
+    with _running(arguments, dict(os.environ), f"http://127.0.0.1:{PEER_PORT}/") as pid:
+        yield pid
+
+
+@contextmanager
+def _running(arguments: list[str], environment: dict[str, str], url: str) -> Iterator[int]:
+    command = ["taskset", "-c", SERVER_CORE, sys.executable, *arguments]
+    process = subprocess.Popen(command, env=environment)
+    try:
+        deadline = time.monotonic() + 90
+        while not _answers(url):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{' '.join(arguments)} must answer at {url}, got nothing")
+            time.sleep(0.1)
+        yield process.pid
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5):  # noqa: S310 - our own address
+            return True
+    except OSError:
+        return False
+
+
+def measure(store: Path, public_key: Path, turns: int, seconds: int) -> dict[str, Any]:
+    found: dict[str, list[Turn]] = {}
+    content = bodies()
+    infer = f"/v2/models/{MODEL_NAME}/infer"
+    with tempfile.TemporaryDirectory() as name, service(store, public_key, Path(name)) as (pid, token):
+        folder = Path(name)
+        with peer(store, public_key) as peer_pid:
+            records = Subject("records", REST_PORT, "/v1/predict", content["records"], pid, token)
+            tensors = Subject("tensors", REST_PORT, infer, content["tensors"], pid, token)
+            bare = Subject("bare-uvicorn", PEER_PORT, "/", content["records"], peer_pid)
+            grpc = Subject("grpc", GRPC_PORT, infer, content["tensors"], pid, token)
+            for _ in range(turns):
+                for label, subject in (("rest records", records), ("rest tensors", tensors), ("bare uvicorn", bare)):
+                    found.setdefault(f"{label}, 16", []).append(drive(subject, 16, seconds, folder))
+                found.setdefault("rest records, 1", []).append(drive(records, 1, seconds, folder))
+                found.setdefault("grpc, 16", []).append(drive_grpc(grpc, 16, seconds, folder))
+                found.setdefault("grpc, 1", []).append(drive_grpc(grpc, 1, seconds, folder))
+    return {
+        "what": "single rows; subject, connections; median turn by requests a second",
+        "machine": {
+            "cpu": platform.processor() or platform.machine(),
+            "cores": os.cpu_count(),
+            "load": os.getloadavg(),
+        },
+        "model": {"digest": load_champion(store, public_key).digest, "onnx_bytes": _onnx_bytes(store, public_key)},
+        "client": "wrk" if shutil.which("wrk") else "benchmarks.serving_client",
+        "versions": {name: version(name) for name in ("bentoml", "uvicorn", "onnxruntime", "grpcio", "msgspec")},
+        "turns": turns,
+        "seconds": seconds,
+        "subjects": {label: asdict(_median(result)) for label, result in found.items()},
+    }
+
+
+def _onnx_bytes(store: Path, public_key: Path) -> int:
+    return len(load_champion(store, public_key).model)
+
+
+def _median(turns: list[Turn]) -> Turn:
+    middle = statistics.median_low(turn.requests_per_second for turn in turns)
+    return next(turn for turn in turns if turn.requests_per_second == middle)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--store", type=Path, default=Path("artifacts/store"))
+    parser.add_argument("--public-key", type=Path, default=Path("secrets/signing.pub"))
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=5, help="of each subject in each turn")
+    options = parser.parse_args()
+    result = measure(options.store, options.public_key, options.turns, options.seconds)
+    write_json(REPORT, result)
+    for label, turn in result["subjects"].items():
+        print(
+            f"{label:18} {turn['requests_per_second']:8.0f}/s  p50 {turn['p50_ms']:7.2f} ms  "
+            f"p99 {turn['p99_ms']:7.2f} ms  cpu {turn['cpu_us']:6.1f} us  errors {turn['errors']}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,230 @@
+"""How the service starts, how it refuses to, and how it ends: always with an honest status and nothing left running."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import onnx
+import psutil
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from prometheus_client.parser import text_string_to_metric_families
+
+from monitoring.log import open_database
+from pipelines.keys import signing_keys
+from tests.payloads import records, rows
+from tests.serving import Server, Store, descendants, start, wait_until
+from tests.tiny import tiny_model, write_store
+
+
+def copy(store: Store, folder: Path) -> Store:
+    shutil.copytree(store.store, folder / "store")
+    shutil.copy(store.public_key, folder / "signing.pub")
+    return Store(folder / "store", folder / "signing.pub", store.digest)
+
+
+def _flip(store: Store, _: Path) -> dict[str, object]:
+    path = store.store / store.digest / "model.onnx"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    return {}
+
+
+def _other_key(_: Store, folder: Path) -> dict[str, object]:
+    return {"public_key": signing_keys(folder / "other").public}
+
+
+def _no_key(_: Store, folder: Path) -> dict[str, object]:
+    return {"public_key": folder / "none.pub"}
+
+
+def _no_pointer(store: Store, _: Path) -> dict[str, object]:
+    (store.store / "champion").unlink()
+    return {}
+
+
+def _path_pointer(store: Store, _: Path) -> dict[str, object]:
+    (store.store / "champion").write_text("../../elsewhere")
+    return {}
+
+
+def _read_only(_: Store, folder: Path) -> dict[str, object]:
+    path = folder / "log.db"
+    open_database(f"sqlite:///{path}").dispose()
+    return {"database_url": f"sqlite:///file:{path}?mode=ro&uri=true"}
+
+
+def _other_database(_: Store, __: Path) -> dict[str, object]:
+    return {"database_url": "mysql://host/log"}
+
+
+def _state_is_a_file(_: Store, folder: Path) -> dict[str, object]:
+    (folder / "blocked").write_text("")
+    return {"state": folder / "blocked"}
+
+
+def _empty_token(_: Store, folder: Path) -> dict[str, object]:
+    (folder / "token").write_text("\n")
+    return {"token_file": folder / "token"}
+
+
+REFUSED_STARTS: dict[str, tuple[Callable[[Store, Path], dict[str, object]], str]] = {
+    "flipped bit": (_flip, "must be signed by the key"),
+    "another key": (_other_key, "must be signed by the key"),
+    "no key": (_no_key, "the verifying key"),
+    "no pointer": (_no_pointer, "champion` must name the released model"),
+    "pointer out of the store": (_path_pointer, "must hold a sha256 digest"),
+    "read-only database": (_read_only, "must take writes, got: attempt to write a readonly database"),
+    "another database": (_other_database, "must be SQLite's or PostgreSQL's"),
+    "state is a file": (_state_is_a_file, "must take writes"),
+    "token": (_empty_token, "must have at least 16 characters"),
+    "unknown setting": (lambda *_: {"prot": 1}, "`WINDSOCK_PROT` must be one of"),
+    "wrong setting": (lambda *_: {"rest_port": 0}, "`rest_port`"),
+    "host name": (lambda *_: {"host": "localhost"}, "`host`"),
+    "ports alike": (lambda *_: {"rest_port": 3000, "grpc_port": 3000}, "must differ"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED_STARTS)
+def test_refused_start(tmp_path: Path, artifact_store: Store, case: str) -> None:
+    arrange, expected = REFUSED_STARTS[case]
+    store = copy(artifact_store, tmp_path)
+    server = start(tmp_path, store, wait=False, **arrange(store, tmp_path))
+    assert server.process.wait(timeout=60) == 1
+    log = server.log()
+    assert expected in log
+    assert "Error: " in log
+    assert "Traceback" not in log
+
+
+@pytest.mark.parametrize("port", ["rest_port", "grpc_port", "metrics_port"])
+def test_busy_port(tmp_path: Path, artifact_store: Store, port: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        number = taken.getsockname()[1]
+        server = start(tmp_path, artifact_store, wait=False, **{port: number})
+        assert server.process.wait(timeout=60) == 1
+    assert f"`{port}` must be a free port of 127.0.0.1, got {number}" in server.log()
+
+
+def test_a_worker_that_cannot_start_ends_the_service(tmp_path: Path) -> None:
+    """The model verifies, so the launcher goes on; it gives no probabilities, which only its warm-up shows."""
+    model = onnx.load_from_string(tiny_model())
+    model.graph.node[-1].op_type = "Acos"
+    store = Store(tmp_path / "store", tmp_path / "signing.pub", write_store(tmp_path, model.SerializeToString()))
+    server = start(tmp_path, store, wait=False)
+    assert server.process.wait(timeout=60) == 1
+    errors = [line for line in server.log().splitlines() if line.startswith("Error: ")]
+    assert len(errors) == 1
+    assert "must give 1 probabilities" in errors[0]
+    assert "Traceback" not in server.log()
+    assert_gone(server, set())
+
+
+def assert_gone(server: Server, pids: set[int]) -> None:
+    """None of the processes, and all ports free."""
+    wait_until(lambda: not any(_is_running(pid) for pid in pids), "the end of every process", 30)
+    for address in (server.rest, server.grpc, server.metrics.removesuffix("/metrics")):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", int(address.rpartition(":")[2])))
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.mark.parametrize("who", ["launcher", "bentoml", "worker"])
+def test_no_process_outlives_another(tmp_path: Path, artifact_store: Store, who: str) -> None:
+    """Each of the three is killed in turn. What was answered before is in the log or in the spool."""
+    server = start(tmp_path, artifact_store)
+    family = [server.pid, *descendants(server.pid)]
+    workers = [pid for pid in family[1:] if "_bentoml_impl.worker.service" in psutil.Process(pid).cmdline()]
+    victim = {"launcher": family[0], "bentoml": family[1], "worker": workers[0]}[who]
+    assert server.ask("/v1/predict", records(*rows(1)))[0] == 200
+    os.kill(victim, signal.SIGKILL)
+    status = server.process.wait(timeout=60)
+    assert status == (-signal.SIGKILL if who == "launcher" else 1), server.log()
+    assert_gone(server, set(family))
+
+
+def test_drain_says_not_ready_and_still_answers(tmp_path: Path, artifact_store: Store) -> None:
+    server = start(tmp_path, artifact_store, drain_seconds=4)
+    with grpc.insecure_channel(server.grpc) as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        server.process.terminate()
+        wait_until(lambda: server.ask("/v2/health/ready", token=None)[0] == 503, "not ready", 4)
+        assert server.ask("/readyz", token=None)[0] == 503
+        assert server.ask("/v2/models/flight-delay/ready")[0] == 503
+        status, _, headers = server.ask("/v1/predict", records(*rows(1)))
+        assert (status, headers["connection"]) == (200, "close")
+        assert health.Check(health_pb2.HealthCheckRequest()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+    assert server.process.wait(timeout=60) == 0
+    assert_gone(server, set())
+
+
+def test_first_start_makes_a_token_and_prints_its_place_only(server: Server) -> None:
+    assert server.token_file.stat().st_mode & 0o777 == 0o600
+    assert len(server.token) >= 32
+    assert f"{server.token_file} (made now)" in server.log()
+    assert server.token not in server.log()
+
+
+def test_no_auth_must_be_asked_for_and_ctrl_c_ends_it(tmp_path: Path, artifact_store: Store) -> None:
+    server = start(tmp_path, artifact_store, auth=False)
+    assert server.ask("/v1/predict", records(*rows(1)), token=None)[0] == 200
+    assert not server.token_file.exists()
+    server.process.send_signal(signal.SIGINT)
+    assert server.process.wait(timeout=60) == 0
+    assert "no token is asked for" in server.log()
+    assert "Traceback" not in server.log()
+
+
+def scrape(server: Server) -> dict[str, float]:
+    with urllib.request.urlopen(server.metrics, timeout=10) as reply:
+        text = reply.read().decode()
+    return {
+        f"{s.name}{json.dumps(s.labels, sort_keys=True)}": s.value
+        for family in text_string_to_metric_families(text)
+        for s in family.samples
+    }
+
+
+def test_metrics_count_what_happens(server: Server) -> None:
+    before = scrape(server)
+    server.ask("/v1/predict", records(*rows(5)))
+    server.ask("/v1/predict", b"{")
+    server.ask("/v1/predict", b"{", token=None)
+    after = scrape(server)
+    changed = {name: after[name] - before[name] for name in after if "created" not in name and "bucket" not in name}
+
+    def change(name: str, **labels: str) -> float:
+        return changed[f"{name}{json.dumps(labels, sort_keys=True)}"]
+
+    assert change("windsock_requests_total", protocol="rest", code="ok") == 1
+    assert change("windsock_rows_total", protocol="rest") == 5
+    assert change("windsock_errors_total", protocol="rest", code="invalid_input") == 1
+    assert change("windsock_errors_total", protocol="rest", code="unauthenticated") == 1
+    assert change("windsock_request_seconds_count", protocol="rest") == 3
+    assert after['windsock_in_flight_requests{"protocol": "rest"}'] == 0
+    assert after['windsock_request_seconds_bucket{"le": "0.02", "protocol": "grpc"}'] >= 0
+    assert after['windsock_errors_total{"code": "internal", "protocol": "grpc"}'] == 0
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_promtool_finds_no_fault_in_the_metrics(server: Server) -> None:
+    with urllib.request.urlopen(server.metrics, timeout=10) as reply:
+        text: Any = reply.read()
+    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

@@ -1,0 +1,206 @@
+"""The spool and its writer, without a service around them."""
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from contracts.errors import DataError, ParameterError, Unavailable
+from contracts.features import CATEGORY, NUMERIC
+from monitoring import spool as module
+from monitoring.log import LABELS, PREDICTIONS, Writer, open_database, read_predictions
+from monitoring.metrics import Metrics
+from monitoring.spool import LabelRecord, PredictionRecord, Spool
+from tests.serving import wait_until
+
+NOON = datetime(2013, 7, 1, 12)
+
+
+def prediction(name: str, count: int = 1, score: float = 0.5) -> PredictionRecord:
+    numbers: list[float | None] = [1.5, None, *[0.1] * (len(NUMERIC) - 2)]
+    strings = ["é", "", *["x"] * (len(CATEGORY) - 2)]
+    return PredictionRecord(
+        name, "d" * 64, "rest", NOON, NOON, 100, [numbers] * count, [strings] * count, [score] * count
+    )
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'log.db'}"
+
+
+@pytest.fixture
+def write(tmp_path: Path, url: str) -> Iterator[Callable[[Spool], Writer]]:
+    """Starts writers, and stops those that the test did not stop."""
+    writers: list[Writer] = []
+
+    def start(spool: Spool) -> Writer:
+        writers.append(Writer(spool, open_database(url), Metrics()))
+        writers[-1].start()
+        return writers[-1]
+
+    yield start
+    for writer in writers:
+        if writer.is_running():
+            writer.stop()
+
+
+def names(url: str) -> list[str]:
+    return [str(name) for name in read_predictions(url, datetime(2000, 1, 1), datetime(2100, 1, 1)).request_id]
+
+
+def test_rows_move_and_files_go(tmp_path: Path, url: str, write: Callable[[Spool], Writer]) -> None:
+    spool = Spool(tmp_path / "spool")
+    writer = write(spool)
+    spool.append([prediction("a", 3)], 3)
+    spool.append([prediction("b"), LabelRecord("a", 2, True, None, NOON)], 2)
+    writer.stop()
+    found = read_predictions(url, NOON, datetime(2013, 7, 1, 12, 0, 1))
+    assert found.request_id.tolist() == ["a", "a", "a", "b"]
+    assert found.numeric.shape == (4, len(NUMERIC))
+    assert np.isnan(found.numeric[0, 1])
+    assert found.numeric[0, 2] == np.float32(0.1)
+    assert found.category[0, 0] == "é"
+    np.testing.assert_array_equal(found.late, [np.nan, np.nan, 1, np.nan])
+    assert list((tmp_path / "spool").iterdir()) == []
+    assert writer.unmoved_rows() == 0
+
+
+def test_a_torn_last_line_is_left_out_and_the_rest_is_adopted(
+    tmp_path: Path, url: str, write: Callable[[Spool], Writer]
+) -> None:
+    """A segment as a kill leaves it: whole lines, then a part of one."""
+    first = Spool(tmp_path / "spool")
+    first.append([prediction("whole")], 1)
+    first.append([prediction("torn")], 1)
+    segment = first.segments()[-1]
+    os.ftruncate(segment.descriptor, segment.size - 20)
+    os.close(segment.descriptor)  # as the end of a process does: the lock is gone
+    writer = write(Spool(tmp_path / "spool"))
+    wait_until(lambda: writer.unmoved_rows() == 0 and names(url) == ["whole"], "the whole line")
+    writer.stop()
+    assert list((tmp_path / "spool").iterdir()) == []
+
+
+def test_a_segment_that_another_process_holds_is_let_alone(tmp_path: Path) -> None:
+    mine = Spool(tmp_path / "spool")
+    mine.append([prediction("mine")], 1)
+    assert Spool(tmp_path / "spool").adopted == []
+
+
+def test_reading_twice_counts_once_and_the_first_wins(
+    tmp_path: Path, url: str, write: Callable[[Spool], Writer]
+) -> None:
+    spool = Spool(tmp_path / "spool")
+    spool.append([prediction("a", score=0.25)], 1)
+    spool.append([prediction("a", score=0.75)], 1)
+    copy = spool.segments()[-1].path.read_bytes()
+    write(spool).stop()
+    (tmp_path / "spool" / "0-0-0.jsonl").write_bytes(copy)  # as after a kill between the database and the delete
+    write(Spool(tmp_path / "spool")).stop()
+    assert read_predictions(url, NOON, datetime(2100, 1, 1)).score.tolist() == [0.25]
+
+
+def test_a_damaged_line_does_not_hold_up_the_others(
+    tmp_path: Path, url: str, write: Callable[[Spool], Writer], caplog: pytest.LogCaptureFixture
+) -> None:
+    spool = Spool(tmp_path / "spool")
+    spool.append([prediction("a")], 1)
+    os.write(spool.segments()[-1].descriptor, b'{"type": "predic\n')
+    spool.append([prediction("b")], 1)
+    write(spool).stop()
+    assert names(url) == ["a", "b"]
+    assert "damaged" in caplog.text
+
+
+def test_long_segments_are_closed_and_deleted(
+    tmp_path: Path, url: str, write: Callable[[Spool], Writer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SEGMENT_BYTES", 2_000)
+    spool = Spool(tmp_path / "spool")
+    for number in range(40):
+        spool.append([prediction(f"{number:02}")], 1)
+    assert len(spool.segments()) > 5
+    writer = write(spool)
+    wait_until(lambda: len(spool.segments()) == 1, "closed segments that are moved and deleted")
+    writer.stop()
+    assert names(url) == [f"{number:02}" for number in range(40)]
+
+
+def test_a_full_disk_leaves_no_half_line(
+    tmp_path: Path, url: str, write: Callable[[Spool], Writer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write that is cut short is an error for its request, and the next one is whole."""
+    spool = Spool(tmp_path / "spool")
+    real = os.write
+
+    def short(descriptor: int, data: bytes) -> int:
+        real(descriptor, data[:50])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", short)
+        with pytest.raises(OSError, match="No space"):
+            spool.append([prediction("lost")], 1)
+    spool.append([prediction("kept")], 1)
+    write(spool).stop()
+    assert names(url) == ["kept"]
+
+
+def test_a_database_that_is_away_is_tried_until_it_is_back(
+    tmp_path: Path, url: str, write: Callable[[Spool], Writer]
+) -> None:
+    spool = Spool(tmp_path / "spool")
+    writer = write(spool)
+    engine = sa.create_engine(url)
+    PREDICTIONS.drop(engine)
+    spool.append([prediction("a")], 1)
+    wait_until(writer.is_waiting, "a failed try")
+    assert writer.unmoved_rows() == 1
+    PREDICTIONS.create(engine)
+    engine.dispose()
+    wait_until(lambda: names(url) == ["a"], "the row")
+
+
+def test_a_database_that_stays_away_keeps_the_rows_in_the_spool(
+    tmp_path: Path, url: str, write: Callable[[Spool], Writer]
+) -> None:
+    spool = Spool(tmp_path / "spool")
+    writer = write(spool)
+    engine = sa.create_engine(url)
+    PREDICTIONS.drop(engine)
+    spool.append([prediction("a")], 1)
+    writer.stop()
+    PREDICTIONS.create(engine)
+    engine.dispose()
+    again = write(Spool(tmp_path / "spool"))
+    again.stop()
+    assert names(url) == ["a"]
+
+
+def test_database_must_be_one_we_know_and_take_writes(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="SQLite's or PostgreSQL's, got `oracle`"):
+        open_database("oracle://host/log")
+    with pytest.raises(Unavailable, match="must take writes"):
+        open_database(f"sqlite:///{tmp_path}")
+    with pytest.raises(Unavailable, match="must take writes") as caught:
+        open_database("postgresql+psycopg://user:hunter2@127.0.0.1:9/log")
+    assert "hunter2" not in str(caught.value)
+    with pytest.raises(Unavailable, match="must take writes"):
+        open_database("no url")
+    with pytest.raises(DataError, match="must be a prediction log"):
+        read_predictions(f"sqlite:///{tmp_path / 'none.db'}", NOON, NOON)
+
+
+def test_inserts_are_written_for_postgresql_too() -> None:
+    from sqlalchemy.dialects import postgresql
+
+    for table in (PREDICTIONS, LABELS):
+        statement = postgresql.insert(table).on_conflict_do_nothing()
+        text = str(statement.compile(dialect=postgresql.dialect()))  # type: ignore[no-untyped-call] # SQLAlchemy's
+        assert "ON CONFLICT DO NOTHING" in text
