@@ -13,7 +13,8 @@ export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help install demo test repro release serve replay monitor ui lint types format lock proto clients bench clean stack dashboards compose-env
+.PHONY: help install demo test repro release serve replay monitor ui lint types format lock proto clients bench clean \
+  cluster-up cluster-demo cluster-test cluster-down checkov stack dashboards compose-env
 
 help: ## List every task
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST) \
@@ -96,6 +97,23 @@ clients: ## Make .venv-clients with stock Open Inference Protocol clients, for a
 
 bench: install ## Requests a second beside a peer -> reports/benchmarks/
 	python -m benchmarks.serving
+
+cluster-up: install ## Everything in a kind cluster on this machine: build, load, apply, wait (needs docker, kind, kubectl)
+	@test -f artifacts/store/champion || $(MAKE) --no-print-directory repro release
+	windsock cluster up
+
+cluster-demo: install ## A week of flights through the cluster, their labels, the monitor's page, targets and alerts
+	windsock cluster demo
+
+cluster-test: install ## Tests that need the cluster -> reports/cluster.json
+	python -m pytest -m cluster --timeout=900 tests/e2e/cluster
+
+cluster-down: ## Delete the cluster with volumes, secrets and kubeconfig; images stay
+	windsock cluster down
+
+checkov: ## Make .venv-checkov, which judges the manifests in `make test`
+	test -x .venv-checkov/bin/checkov || $(PYTHON) -m venv .venv-checkov
+	.venv-checkov/bin/pip install --quiet --requirement requirements/checkov.txt
 
 clean: ## Remove what the pipeline and the demo made; keeps .venv, keys and released models
 	rm -rf data artifacts/train artifacts/compress artifacts/candidate state reports/monitoring reports/demo.html

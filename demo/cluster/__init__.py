@@ -1,1 +1,1 @@
-"""A cluster of one's own: `windsock cluster up`, `demo`, `manifests`, `down`. Talks to docker, kind and kubectl, and to nothing else."""
+"""A cluster of one's own: `windsock cluster up`, `manifests`, `down`. Talks to docker, kind and kubectl alone."""

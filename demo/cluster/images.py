@@ -34,7 +34,7 @@ class Images:
 
 
 def name_images(root: Path) -> Images:
-    """The tag is version and hash of the content: an unchanged tree has its image already, a changed one never an old one."""
+    """The tag is version and hash of the content: an unchanged tree has its image already, a changed one no old one."""
     return Images(*(f"windsock/{target}:{version(root)}-{_content_hash(root, target)}" for target in CONTENT))
 
 
@@ -65,7 +65,7 @@ def build(root: Path, target: str, image: str) -> bool:
 
 
 def load(cluster: Cluster, image: str, nodes: list[str]) -> bool:
-    """Put an image onto the nodes that lack it. Returns whether any did. A public one that Docker lacks is left to the nodes."""
+    """Put an image onto the nodes that lack it; one that Docker lacks is left to them. Tells whether it was loaded."""
     lacking = [node for node in nodes if not _has(node, image)]
     if not lacking:
         return False

@@ -1,6 +1,6 @@
 """An overlay of k8s/ with what git cannot know filled in: image tags, the model, the verifying key, the door's address.
 
-It is written as a kustomization of its own beside the kubeconfig (`state/cluster/overlay`), so what is applied can be read.
+It is written as a kustomization of its own beside the kubeconfig, `state/cluster/overlay`: what is applied can be read.
 """
 
 import ipaddress
@@ -43,7 +43,8 @@ def render(
     size = sum(path.stat().st_size for path in files)
     if size > MAX_MODEL_BYTES - 4096:
         raise DataError(
-            f"the model must have at most {MAX_MODEL_BYTES} bytes to travel as a ConfigMap, got {size}; docs/adr/0015 names other ways"
+            f"the model must have at most {MAX_MODEL_BYTES} bytes to travel as a ConfigMap, got {size}; "
+            "docs/adr/0015 names other ways"
         )
     shutil.rmtree(folder, ignore_errors=True)
     for path in files:
@@ -80,7 +81,10 @@ def _kustomization(
         "name": "models",
         "configMap": {
             "name": name,
-            "items": [{"key": "champion", "path": "champion"}, *({"key": f, "path": f"{digest}/{f}"} for f in files)],
+            "items": [
+                {"key": "champion", "path": "store/champion"},
+                *({"key": file, "path": f"store/{digest}/{file}"} for file in files),
+            ],
         },
     }
     patches: list[dict[str, Any]] = []

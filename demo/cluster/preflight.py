@@ -61,7 +61,7 @@ def find_nodes(cluster: Cluster) -> list[dict[str, Any]]:
 
 
 def is_ours(cluster: Cluster, nodes: list[dict[str, Any]]) -> bool:
-    """Whether this checkout made them: each of our nodes mounts our owner file. (Docker Desktop puts a prefix before it.)"""
+    """Whether this checkout made them: each of our nodes mounts our owner file. (Docker Desktop prefixes its path.)"""
     sources = [
         mount["Source"] for node in nodes for mount in node["Mounts"] if mount["Destination"] == "/windsock-owner"
     ]
@@ -71,8 +71,8 @@ def is_ours(cluster: Cluster, nodes: list[dict[str, Any]]) -> bool:
 def _check_ours(cluster: Cluster, nodes: list[dict[str, Any]]) -> None:
     if not is_ours(cluster, nodes):
         raise Unavailable(
-            f"the kind cluster `{cluster.name}` must be one that this checkout made, got another one; it is left alone: "
-            "choose another name with CLUSTER_NAME, or delete it yourself"
+            f"the kind cluster `{cluster.name}` must be one that this checkout made, got another one; it is left "
+            "alone: choose another name with CLUSTER_NAME, or delete it yourself"
         )
 
 
@@ -87,7 +87,7 @@ def _check_doors(cluster: Cluster, nodes: list[dict[str, Any]]) -> None:
     for door, inside in DOORS.items():
         if bindings.get(inside) not in (cluster.ports[door], None):
             raise Unavailable(
-                f"`CLUSTER_{door.upper()}_PORT` must be {bindings[inside]}, as the running cluster was made with it, got "
+                f"`CLUSTER_{door.upper()}_PORT` must be {bindings[inside]}, as the cluster was made with it, got "
                 f"{cluster.ports[door]}; unset it, or `make cluster-down` first"
             )
 

@@ -60,7 +60,7 @@ def _keep_token(kubectl: Kubectl, token_file: Path) -> None:
         write_atomic(token_file, f"{token}\n".encode(), mode=0o600)
     elif read_token(token_file) != token:
         logger.warning(
-            "%s is not the cluster's token, which is kept: `kubectl delete secret service-token` and another run take the file's",
+            "%s is not the cluster's token, which is kept; to take the file's, `kubectl delete secret service-token`",
             token_file,
         )
 

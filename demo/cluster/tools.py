@@ -27,7 +27,7 @@ def attempt(
         )
     except subprocess.TimeoutExpired as error:
         raise Unavailable(
-            f"`{' '.join(command[:4])}` must end in {timeout:g} seconds, got none; see what holds it, and run this again"
+            f"`{' '.join(command[:4])}` must end in {timeout:g} seconds, got none; see what holds it and run this again"
         ) from error
 
 
@@ -72,7 +72,7 @@ class Kubectl:
         return attempt("kubectl", *arguments, stdin=stdin, env=self._env, timeout=timeout)
 
     def apply(self, manifests: bytes, *options: str) -> str:
-        """Server-side: no 256 KiB annotation that a model would not fit into, and fields that others own stay theirs."""
+        """Server-side: no annotation of 256 KiB that a model would burst, and fields that others own stay theirs."""
         return self(
             "apply",
             "--server-side",

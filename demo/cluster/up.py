@@ -11,7 +11,7 @@ from typing import Final
 
 from contracts.errors import Unavailable
 from contracts.files import write_json
-from demo.cluster.explain import explain
+from demo.cluster.explain import explain, is_ready
 from demo.cluster.images import GRAFANA, PUBLIC, Images, build, load, name_images, workers
 from demo.cluster.manifests import read_champion, render
 from demo.cluster.nodes import address, ensure_nodes
@@ -117,8 +117,9 @@ def _apply(kubectl: Kubectl, manifests: bytes) -> None:
 
 
 def _wait(kubectl: Kubectl, rollouts: tuple[str, ...]) -> None:
+    _replace_stuck(kubectl)
     for rollout in rollouts:
-        done = kubectl.attempt("rollout", "status", rollout, "--namespace", NAMESPACE, "--timeout=180s")
+        done = kubectl.attempt("rollout", "status", rollout, "--namespace", NAMESPACE, "--timeout=120s")
         if done.returncode != 0:
             raise Unavailable(
                 f"`{rollout}` must become ready, got: {explain(kubectl, rollout)}; mend it and run this again"
@@ -132,6 +133,19 @@ def _wait(kubectl: Kubectl, rollouts: tuple[str, ...]) -> None:
         time.sleep(0.5)
 
 
+def _replace_stuck(kubectl: Kubectl) -> None:
+    """A StatefulSet waits for a broken pod to become ready before it replaces it by a mended one: for ever."""
+    told = json.loads(kubectl("get", "statefulsets,pods", "--namespace", NAMESPACE, "--output", "json"))["items"]
+    wanted = {
+        one["metadata"]["name"]: one["status"].get("updateRevision") for one in told if one["kind"] == "StatefulSet"
+    }
+    for pod in (one for one in told if one["kind"] == "Pod"):
+        owner = pod["metadata"].get("ownerReferences", [{}])[0]
+        revision = pod["metadata"]["labels"].get("controller-revision-hash")
+        if owner.get("kind") == "StatefulSet" and revision != wanted.get(owner["name"]) and not is_ready(pod):
+            kubectl("delete", "pod", pod["metadata"]["name"], "--namespace", NAMESPACE, "--wait=false")
+
+
 def _missing_replicas(kubectl: Kubectl) -> bool:
     told = json.loads(kubectl("get", "hpa/serving", "deployment/serving", "--namespace", NAMESPACE, "--output", "json"))
     scaler, deployment = told["items"]
@@ -143,7 +157,7 @@ def _wait_for_answer(cluster: Cluster) -> None:
     url, deadline = f"http://{cluster.address('rest')}/v2/health/ready", time.monotonic() + ANSWER_SECONDS
     while True:
         try:
-            with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own http address
+            with urllib.request.urlopen(url, timeout=5) as answer:
                 if answer.status == 200:
                     return
         except (urllib.error.URLError, OSError) as error:
