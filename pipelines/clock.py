@@ -22,6 +22,12 @@ def minute_of_day(hhmm: "pd.Series[int]") -> "pd.Series[int]":
     return hhmm // 100 * 60 + hhmm % 100
 
 
+def minutes(count: "pd.Series[float]") -> "pd.Series[pd.Timedelta]":
+    """Whole minutes as durations; NaN is NaT. (`pd.to_timedelta` of floats computes on uninitialised memory where
+    they are NaN, and now and then warns of it.)"""
+    return pd.to_timedelta(count.fillna(0).astype("int64"), unit="min").where(count.notna())
+
+
 def zones(dest: "pd.Series[str]", airports: pd.DataFrame) -> tuple["pd.Series[str]", int]:
     """IANA zone of each destination, and how many came from `ZONES_OF_ABSENT_AIRPORTS`.
 

@@ -102,9 +102,9 @@ def actual(frame: pd.DataFrame) -> int:
         How many landings came before departure plus time in the air. They are moved to that sum, so that no arrival
         is known before it can have happened; their label stays.
     """
-    frame["departed"] = frame["scheduled_departure"] + pd.to_timedelta(frame["dep_delay"], unit="min")
-    landed = frame["scheduled_arrival"] + pd.to_timedelta(frame["arr_delay"], unit="min")
-    earliest = frame["departed"] + pd.to_timedelta(frame["air_time"], unit="min")
+    frame["departed"] = frame["scheduled_departure"] + clock.minutes(frame["dep_delay"])
+    landed = frame["scheduled_arrival"] + clock.minutes(frame["arr_delay"])
+    earliest = frame["departed"] + clock.minutes(frame["air_time"])
     early = landed < earliest
     frame["landed"] = landed.where(~early, earliest)
     return int(early.sum())

@@ -55,7 +55,7 @@ def flight_rules(flights: pd.DataFrame) -> Iterator[tuple[str, str, "pd.Series[b
     yield "landed", "missing when departed is", departed.isna() & landed.notna()
     yield "dep_delay", "missing just when departed is", flights["dep_delay"].isna() != departed.isna()
     yield "arr_delay", "missing just when landed is", flights["arr_delay"].isna() != landed.isna()
-    late = departed - scheduled != pd.to_timedelta(flights["dep_delay"], unit="min")
+    late = departed - scheduled != clock.minutes(flights["dep_delay"])
     yield "dep_delay", "departed less scheduled_departure", departed.notna() & late
     local = clock.local(scheduled, clock.NEW_YORK)
     yield "local_month", "New York's month", local.dt.strftime("%Y-%m") != flights["local_month"]

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from contracts.params import Params
-from pipelines import featurize, ingest, source, tables
+from pipelines import clock, featurize, ingest, source, tables
 
 ATLANTIC = "America/Puerto_Rico"
 
@@ -122,7 +122,7 @@ def test_a_landing_before_it_can_have_happened_is_moved_and_counted(raw: pd.Data
     frame = ingest.schedule(raw.head(2).assign(arr_delay=[-500.0, 11.0]))
     frame["scheduled_arrival"] = frame["scheduled_departure"] + pd.Timedelta(hours=4)
     assert ingest.actual(frame) == 1
-    possible = frame["departed"] + pd.to_timedelta(frame["air_time"], unit="min")
+    possible = frame["departed"] + clock.minutes(frame["air_time"])
     assert (frame["landed"] >= possible).all()
     assert (frame["landed"] == possible).sum() == 1
 

@@ -27,9 +27,8 @@ def site(tmp_path: Path) -> Path:
 
 def ingest(root: Path, site: Path) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "cli", "stage", "ingest"]
-    return subprocess.run(
-        command, cwd=root, env={**os.environ, "PYTHONPATH": str(site)}, text=True, capture_output=True
-    )
+    path = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return subprocess.run(command, cwd=root, env={**os.environ, "PYTHONPATH": path}, text=True, capture_output=True)
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "missing"])

@@ -75,3 +75,12 @@ def test_an_airport_without_a_zone_is_named() -> None:
     airports = pd.DataFrame({"faa": ["IAH", "XYZ"], "tzone": ["America/Chicago", None]})
     with pytest.raises(DataError, match=r"got none for ABC, XYZ; add them to ZONES_OF_ABSENT_AIRPORTS"):
         clock.zones(pd.Series(["XYZ", "IAH", "ABC", "ABC"]), airports)
+
+
+def test_minutes_of_nothing_are_nothing_and_never_warn() -> None:
+    # The garbage that pandas would meet differs from one allocation to the next.
+    count = pd.Series(np.where(np.arange(50_000) % 2, np.nan, -7.0))
+    for _ in range(20):
+        found = clock.minutes(count)
+        assert (found.isna() == count.isna()).all()
+        assert set(found.dropna()) == {pd.Timedelta(minutes=-7)}
