@@ -14,7 +14,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .PHONY: help install demo test repro release serve replay monitor ui lint types format lock proto clients bench clean \
-  cluster-up cluster-demo cluster-test cluster-down checkov stack dashboards compose-env
+  cluster-up cluster-demo cluster-test cluster-down checkov stack dashboards dashboards-test compose-env
 
 help: ## List every task
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST) \
@@ -63,6 +63,9 @@ stack: install ## Service, monitor, Prometheus and Alertmanager as local process
 
 dashboards: install ## Write the dashboards' JSON anew, from monitoring/dashboards.py
 	windsock dashboards build
+
+dashboards-test: install ## Every query of every panel and rule, on a live service that Prometheus watches (2 minutes)
+	python -m pytest -m live
 
 compose-env: ## Passwords and your user id for compose.yaml, into .env; an existing one is kept
 	@test -e .env || { umask 077; printf 'WINDSOCK_UID=%s\nWINDSOCK_GID=%s\nPOSTGRES_PASSWORD=%s\nGRAFANA_PASSWORD=%s\n' \

@@ -45,6 +45,7 @@ def panel(canvas: Canvas, box: Box, spec: dict[str, Any], lines: list[Line], spa
     canvas.rectangle(box, PANEL, edge=BORDER, radius=2)
     canvas.text(box.left + 10, box.top + 17, spec["title"], 14, bold=True)
     body = box.inner(10, 32, 12, 8)
+    lines = [line for line in lines if np.isfinite(line.last)]
     if not lines:
         canvas.text(box.left + box.width / 2, box.top + box.height / 2, "No data", 16, DIM, ha="center")
         return

@@ -1,0 +1,148 @@
+"""Every query of every panel, variable and rule returns data on a real Prometheus that watched a real service: with
+answered and refused requests over both protocols, labels, and a restart in between (`pytest -m live`)."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from click.testing import CliRunner
+
+import cli
+from demo.stack import Ports
+from monitoring import prometheus
+from monitoring.render import render
+from services.generated import open_inference_pb2_grpc as pb_grpc
+from tests.e2e.watching import missing, ports, watching
+from tests.payloads import proto, records, rows
+from tests.serving import Server, Store, start, wait_until
+
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.skipif(bool(missing()), reason=f"the dashboards' queries are not run: {missing()}"),
+]
+WITHIN = 120.0  # seconds
+MINUTES = 5.0
+
+
+@dataclass
+class Traffic:
+    """Sends what the panels show: single rows and batches, what must be refused, and labels."""
+
+    server: Server
+    sent: int = 0
+
+    def send(self) -> None:
+        self.sent += 1
+        numeric, category = rows(1 if self.sent % 5 else 40, seed=self.sent)
+        name = f"flight-{self.sent}"
+        assert self.server.ask("/v1/predict", records(numeric, category, id=name))[0] == 200
+        with grpc.insecure_channel(self.server.grpc) as channel:
+            stub = pb_grpc.GRPCInferenceServiceStub(channel)  # type: ignore[no-untyped-call] # written by protoc
+            stub.ModelInfer(proto(numeric, category), metadata=[("authorization", f"Bearer {self.server.token}")])
+        assert self.server.ask("/v1/predict", b"{")[0] == 400
+        assert self.server.ask("/v1/predict", records(numeric, category), token="wrong")[0] == 401  # noqa: S106 - is none
+        landed = (datetime.now(UTC) - timedelta(minutes=20)).isoformat().replace("+00:00", "Z")
+        label = {"id": name, "late": self.sent % 3 == 0, "landed_at": landed}
+        assert self.server.ask("/v1/labels", {"labels": [label]})[0] == 200
+
+
+@dataclass
+class Watched:
+    url: str
+    traffic: Traffic
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory, artifact_store: Store) -> Iterator[Watched]:
+    folder, at = tmp_path_factory.mktemp("watched"), ports()
+    settings: dict[str, Any] = {"rest_port": at.rest, "grpc_port": at.grpc, "metrics_port": at.metrics}
+    traffic = Traffic(start(folder, artifact_store, **settings))
+    with watching(folder, at):
+        _send_for(traffic, 8)
+        assert traffic.server.stop() == 0  # the restart
+        traffic.server = start(folder, artifact_store, **settings)
+        try:
+            _send_for(traffic, 8)
+            with monitoring(folder, at, traffic.server):
+                yield Watched(f"http://127.0.0.1:{at.prometheus}", traffic, folder)
+        finally:
+            assert traffic.server.stop() == 0
+
+
+def _send_for(traffic: Traffic, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        traffic.send()
+
+
+class monitoring:  # noqa: N801 - used like a function
+    """`windsock monitor` once, then `windsock monitor serve` on the port that Prometheus scrapes."""
+
+    def __init__(self, folder: Path, at: Ports, server: Server) -> None:
+        self._command = [sys.executable, "-m", "cli", "monitor", "serve", "--port", str(at.monitor)]
+        self._folder, self._database = folder, server.database_url
+
+    def __enter__(self) -> None:
+        helped = subprocess.run([*self._command[:5], "--help"], capture_output=True, check=False)
+        if helped.returncode:
+            pytest.skip("`windsock monitor serve` is not there yet: the dashboards' queries are not run")
+        self._process = subprocess.Popen([*self._command, "--database", self._database], cwd=self._folder)
+
+    def __exit__(self, *error: object) -> None:
+        self._process.terminate()
+        self._process.wait(30)
+
+
+def _empty(watched: Watched) -> list[str]:
+    result = prometheus.run_queries(watched.url, MINUTES)
+    return [f"{q['dashboard']} / {q['panel']}: {q['expr']}" for q in result["queries"] if not q["points"]]
+
+
+def test_every_query_returns_data(watched: Watched) -> None:
+    deadline = time.monotonic() + WITHIN
+    while empty := _empty(watched):
+        watched.traffic.send()
+        assert time.monotonic() < deadline, "no data:\n" + "\n".join(empty)
+    options = ["--prometheus", watched.url, "--minutes", str(MINUTES), "--root", str(watched.folder)]
+    run = CliRunner().invoke(cli.main, ["dashboards", "check", *options])
+    assert run.exit_code == 0, run.output
+    report = json.loads((watched.folder / "reports/dashboards.json").read_text())
+    assert {q["dashboard"] for q in report["queries"]} == {"service", "model", "data", "rules"}
+    assert all(q["series"] and q["points"] for q in report["queries"])
+
+
+def test_a_query_without_data_is_named(watched: Watched, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    boards = prometheus.boards()
+    prometheus.panels(boards["model"])[0]["targets"][0]["expr"] = "windsock_absent"
+    monkeypatch.setattr(prometheus, "boards", lambda: boards)
+    options = ["--prometheus", watched.url, "--minutes", "1", "--root", str(tmp_path)]
+    run = CliRunner().invoke(cli.main, ["dashboards", "check", *options])
+    assert run.exit_code == 1
+    assert "model / AUC above its alarm: windsock_absent" in run.output
+
+
+def test_each_dashboard_is_drawn(watched: Watched, tmp_path: Path) -> None:
+    render(watched.url, tmp_path, MINUTES)
+    for name in prometheus.DASHBOARDS:
+        picture = (tmp_path / f"{name}.png").read_bytes()
+        assert picture.startswith(b"\x89PNG")
+        assert len(picture) > 50_000
+
+
+def test_counters_survive_the_restart(watched: Watched) -> None:
+    """A restart resets the counters, which rate() knows: no rate is negative, none as large as a counter."""
+    at = prometheus.Prometheus(watched.url)
+    now = time.time()
+    wait_until(lambda: bool(at.range("sum(rate(windsock_requests_total[10s]))", now, time.time(), 1)), "rates", WITHIN)
+    found = at.range("sum(rate(windsock_requests_total[10s]))", now - 60, time.time(), 1)
+    assert min(series.value.min() for series in found) >= 0
+    assert max(series.value.max() for series in found) < 5_000
