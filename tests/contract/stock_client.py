@@ -68,7 +68,7 @@ def main() -> None:
         "grpc": ask(over_grpc, grpc, headers(), numeric, category),
     }
     client = over_http.InferenceServerClient(rest)
-    no_missing = np.nan_to_num(numeric, nan=1.0)  # this client writes a bare NaN into JSON
+    no_missing = np.array(rows["complete"], np.float32)  # this client writes a bare NaN into JSON
     options = {"binary_data": False}
     asked = [over_http.InferRequestedOutput("probability", binary_data=False)]
     tensors = inputs(over_http, no_missing, category, **options)
