@@ -17,7 +17,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
   cluster-up cluster-demo cluster-test cluster-down checkov stack dashboards dashboards-test compose-env
 
 help: ## List every task
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST) \
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST) \
 	  | if [ -t 1 ]; then cat; else sed 's/\x1b\[[0-9]*m//g'; fi
 	@echo
 	@echo "  On Linux, PyPI's torch brings 2.5 GB of CUDA. 'make install TORCH_INDEX=<address of PyTorch's CPU wheels>'"
