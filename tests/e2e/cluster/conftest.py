@@ -1,0 +1,51 @@
+"""The cluster of `make cluster-up`, which must be there: they run only when asked for (`-m cluster`)."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.files import write_json
+from demo.cluster.images import Images, name_images
+from demo.cluster.settings import Cluster, load_cluster
+from demo.cluster.tools import Kubectl
+from tests.manifests import ROOT
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.cluster)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Cluster:
+    made = load_cluster(ROOT)
+    if not (made.folder / "up.json").exists():
+        pytest.fail("these tests need a cluster: `make cluster-up` first", pytrace=False)
+    return made
+
+
+@pytest.fixture(scope="session")
+def kubectl(cluster: Cluster) -> Kubectl:
+    return Kubectl(cluster.kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def images() -> Images:
+    return name_images(ROOT)
+
+
+@pytest.fixture(scope="session")
+def report(cluster: Cluster, kubectl: Kubectl) -> Iterator[dict[str, Any]]:
+    """What is measured here, merged into reports/cluster.json at the end."""
+    path = ROOT / "reports/cluster.json"
+    told: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    told["kubernetes"] = json.loads(kubectl("version", "--output", "json"))["serverVersion"]["gitVersion"]
+    told["cpus"] = os.cpu_count()
+    yield told
+    write_json(path, told)
