@@ -54,7 +54,7 @@ def auc(late: NDArray[Any], score: NDArray[Any]) -> float:
 
 
 def log_loss(late: NDArray[Any], score: NDArray[Any]) -> float:
-    """Mean of -log(probability given to what happened), in nats; scores are kept a float64 epsilon away from 0 and 1."""
+    """Mean of -log(probability of what happened), in nats; scores are kept a float64 epsilon away from 0 and 1."""
     label, value = _checked(late, score)
     epsilon = np.finfo(np.float64).eps
     value = np.clip(value, epsilon, 1 - epsilon)
