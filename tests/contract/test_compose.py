@@ -66,6 +66,14 @@ def test_it_mounts_the_very_files_that_the_laptop_and_the_cluster_use() -> None:
     } <= mounts
 
 
+def test_the_cluster_gets_every_rule_and_dashboard() -> None:
+    made = yaml.safe_load((ROOT / "monitoring/kustomization.yaml").read_text())["configMapGenerator"]
+    files = {name for config in made for name in config["files"]}
+    kept = ROOT / "monitoring"
+    wanted = {str(path.relative_to(kept)) for path in (*kept.glob("rules/*.yml"), *kept.glob("dashboards/*.json"))}
+    assert files == wanted | {"alertmanager.yml"}
+
+
 def test_prometheus_finds_the_services_under_their_names() -> None:
     for file in (ROOT / "monitoring/targets").glob("*.yml"):
         for group in yaml.safe_load(file.read_text()):

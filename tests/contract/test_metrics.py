@@ -4,6 +4,7 @@ import math
 import re
 import shutil
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES
 from monitoring.metrics import Metrics, MonitorMetrics
 from monitoring.prometheus import boards, panels, rule_queries
+from tests.serving import Server
 
+needs_promtool = pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="promtool (Debian: prometheus) is not installed"
+)
 MAX_SERIES = 600  # of both registries, whatever is sent
 
 
@@ -84,9 +89,19 @@ def test_the_monitor_knows_nothing_before_its_first_run() -> None:
             assert value == 0, name
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (Debian: prometheus) is not installed")
+@needs_promtool
 def test_promtool_finds_nothing_to_say(service: Metrics) -> None:
     text = generate_latest(service.registry) + generate_latest(MonitorMetrics().registry)
+    run = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
+    assert (run.returncode, run.stdout + run.stderr) == (0, b"")
+
+
+@needs_promtool
+def test_promtool_finds_nothing_to_say_about_the_real_service(server: Server) -> None:
+    assert server.ask("/v1/predict", b"{")[0] == 400
+    with urllib.request.urlopen(server.metrics, timeout=10) as answer:
+        text = answer.read()
+    assert b'windsock_requests_total{code="invalid_input",protocol="rest"}' in text
     run = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
     assert (run.returncode, run.stdout + run.stderr) == (0, b"")
 
