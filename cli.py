@@ -254,6 +254,17 @@ def manifests(overlay: str, registry: str | None, root: Path) -> None:
     click.echo(render(root.resolve(), overlay, name_images(root.resolve()), folder, registry=registry), nl=False)
 
 
+@cluster.command(name="demo")
+@root_option
+@_command
+def cluster_demo(root: Path) -> None:
+    """Replay a week of flights through the cluster, run its monitor, and say what targets and alerts say."""
+    from demo.cluster.settings import load_cluster
+    from demo.cluster.show import show
+
+    sys.exit(0 if show(load_cluster(root)) else 1)
+
+
 @cluster.command()
 @root_option
 @_command

@@ -1,0 +1,125 @@
+"""`make cluster-demo`: a week of flights through the cluster, and what its monitoring says of them."""
+
+import json
+import logging
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from contracts.errors import DataError, Unavailable
+from demo.cluster.explain import explain
+from demo.cluster.settings import NAMESPACE, Cluster
+from demo.cluster.tools import Kubectl, step
+from demo.replay import replay
+
+logger = logging.getLogger(__name__)
+
+MONTH: Final = "2013-07"  # its first week: new to a model that was trained on what came before
+DAYS: Final = 7
+JOB: Final = "monitor-demo"
+MOVED_SECONDS: Final = 60.0
+
+
+def show(cluster: Cluster) -> bool:
+    """Replay, labels, monitor, page, targets, alerts. Returns whether every row was found and every target is up.
+
+    Raises:
+        WindsockError: no cluster, no features, or a part that does not answer.
+    """
+    if not cluster.kubeconfig.exists():
+        raise Unavailable(
+            "`make cluster-demo` must find the cluster of this checkout, got none; `make cluster-up` first"
+        )
+    seconds, kubectl = dict[str, float](), Kubectl(cluster.kubeconfig)
+    week = cluster.folder / "week.parquet"
+    flights = _write_week(cluster.root / "data/features.parquet", week)
+    with step(f"{flights} flights over REST and gRPC, and their labels", seconds):
+        sent = replay(
+            week,
+            *(MONTH, MONTH),
+            rest=f"http://{cluster.address('rest')}",
+            grpc=cluster.address("grpc"),
+            token_file=cluster.root / "secrets/token",
+            evidence=cluster.folder / "replay.json",
+        )
+    with step("their rows in PostgreSQL", seconds):
+        found = _count_rows(kubectl, sent.ids)
+    with step("the monitor's job", seconds):
+        _run_monitor(kubectl)
+    page = _get(f"http://{cluster.address('monitor')}/")
+    logger.info("monitor's page: %.1f MB at http://%s/", len(page) / 1e6, cluster.address("monitor"))
+    up = _say_targets(json.loads(_get(f"http://{cluster.address('prometheus')}/api/v1/targets")))
+    _say_alerts(json.loads(_get(f"http://{cluster.address('alertmanager')}/api/v2/alerts")))
+    answered = int((~np.isnan(sent.scores)).sum())
+    logger.info("%d flights: %d answered, %d rows in PostgreSQL, %d labels", flights, answered, found, sent.labels)
+    return up and flights == answered == found
+
+
+def _write_week(features: Path, week: Path) -> int:
+    """The first days of the month as a table of its own. Returns its rows."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    try:
+        month = pq.read_table(features, filters=[("local_month", "=", MONTH)])
+    except (OSError, ValueError) as error:
+        raise DataError(f"`{features}` must be the table of features, got: {error}; run `make repro`") from error
+    first = pc.min(month["predicted_at"]).as_py()
+    table = month.filter(pc.less(month["predicted_at"], np.datetime64(first, "us") + np.timedelta64(DAYS, "D")))
+    week.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, week)
+    return int(table.num_rows)
+
+
+def _count_rows(kubectl: Kubectl, ids: Any) -> int:
+    """Of these requests, in the prediction log; waits for the spools to be moved."""
+    deadline, wanted = time.monotonic() + MOVED_SECONDS, {str(one) for one in ids}
+    while True:
+        found = len(wanted & set(_query(kubectl, "SELECT request_id FROM predictions").split()))
+        if found == len(wanted) or time.monotonic() > deadline:
+            return found
+        time.sleep(1)
+
+
+def _query(kubectl: Kubectl, sql: str) -> str:
+    command = ("psql", "--username=windsock", "--tuples-only", "--no-align", f"--command={sql}")
+    return kubectl("exec", "--namespace", NAMESPACE, "postgres-0", "--", *command)
+
+
+def _run_monitor(kubectl: Kubectl) -> None:
+    """Now, and not at the hour."""
+    kubectl("delete", "job", JOB, "--namespace", NAMESPACE, "--ignore-not-found", "--wait")
+    kubectl("create", "job", JOB, "--namespace", NAMESPACE, "--from=cronjob/monitor")
+    wait = ("wait", f"job/{JOB}", "--namespace", NAMESPACE, "--timeout=300s")
+    if kubectl.attempt(*wait, "--for=condition=Complete", timeout=400).returncode != 0:
+        raise Unavailable(
+            f"the monitor's job must succeed, got: {explain(kubectl, 'job/monitor')}; mend it and run this again"
+        )
+    for line in kubectl("logs", f"job/{JOB}", "--namespace", NAMESPACE, "--tail=20").splitlines():
+        logger.info("  %s", line)
+
+
+def _say_targets(told: dict[str, Any]) -> bool:
+    targets = told["data"]["activeTargets"]
+    for target in targets:
+        labels = target["labels"]
+        logger.info("target %-18s %-50s %s", labels["job"], labels["instance"], target["health"])
+    return bool(targets) and all(target["health"] == "up" for target in targets)
+
+
+def _say_alerts(alerts: list[dict[str, Any]]) -> None:
+    for alert in alerts:
+        logger.info("alert  %-18s %s", alert["labels"]["alertname"], alert["annotations"].get("summary", ""))
+
+
+def _get(url: str) -> bytes:
+    try:
+        with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 - http, and our own address
+            content: bytes = answer.read()
+            return content
+    except (urllib.error.URLError, OSError) as error:
+        raise Unavailable(f"`{url}` must answer, got: {error}; `make cluster-up` mends what is missing") from error
