@@ -113,7 +113,7 @@ def _course(canvas: Canvas, box: Box, spec: dict[str, Any], lines: list[Line], s
     _limits(axes, spec, lines)
     if custom.get("thresholdsStyle", {}).get("mode") == "dashed":
         for step in spec["fieldConfig"]["defaults"]["thresholds"]["steps"][1:]:
-            axes.axhline(step["value"], color=_alarm(spec, step), linewidth=1.2, linestyle=(0, (6, 4)), alpha=0.9)
+            axes.axhline(step["value"], color=_alarm(spec, step), linewidth=1.2, linestyle=(0, (6, 4)))
     axes.set_xlim(*span)
     _decorate(axes, unit, decimals)
 
