@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from contracts.errors import DataError, ParameterError, Unavailable
 from contracts.features import CATEGORY, NUMERIC
+from monitoring import log
 from monitoring import spool as module
 from monitoring.log import LABELS, PREDICTIONS, Writer, open_database, read_predictions
 from monitoring.metrics import Metrics
@@ -69,6 +70,19 @@ def test_rows_move_and_files_go(tmp_path: Path, url: str, write: Callable[[Spool
     np.testing.assert_array_equal(found.late, [np.nan, np.nan, 1, np.nan])
     assert list((tmp_path / "spool").iterdir()) == []
     assert writer.unmoved_rows() == 0
+
+
+def test_stopping_moves_what_came_last(
+    tmp_path: Path, url: str, write: Callable[[Spool], Writer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "IDLE_SECONDS", 3_600.0)  # so that nothing but the end makes it look again
+    spool = Spool(tmp_path / "spool")
+    spool.append([prediction("a")], 1)
+    writer = write(spool)
+    wait_until(lambda: names(url) == ["a"], "the first row")
+    spool.append([prediction("b")], 1)
+    writer.stop()
+    assert names(url) == ["a", "b"]
 
 
 def test_a_torn_last_line_is_left_out_and_the_rest_is_adopted(
