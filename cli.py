@@ -237,7 +237,7 @@ def up(grafana: bool, root: Path) -> None:
 
     made = load_cluster(root)
     run(made, grafana)
-    click.echo(guide(made))
+    click.echo(guide(made, grafana))
 
 
 @cluster.command()

@@ -22,6 +22,7 @@ MONTH: Final = "2013-07"  # its first week: new to a model that was trained on w
 DAYS: Final = 7
 JOB: Final = "monitor-demo"
 MOVED_SECONDS: Final = 60.0
+JOB_SECONDS: Final = 300.0
 
 
 def show(cluster: Cluster) -> bool:
@@ -94,13 +95,22 @@ def _run_monitor(kubectl: Kubectl) -> None:
     """Now, and not at the hour."""
     kubectl("delete", "job", JOB, "--namespace", NAMESPACE, "--ignore-not-found", "--wait")
     kubectl("create", "job", JOB, "--namespace", NAMESPACE, "--from=cronjob/monitor")
-    wait = ("wait", f"job/{JOB}", "--namespace", NAMESPACE, "--timeout=300s")
-    if kubectl.attempt(*wait, "--for=condition=Complete", timeout=400).returncode != 0:
-        raise Unavailable(
-            f"the monitor's job must succeed, got: {explain(kubectl, 'job/monitor')}; mend it and run this again"
-        )
+    deadline = time.monotonic() + JOB_SECONDS
+    while not (status := _job_status(kubectl)).get("succeeded"):
+        if status.get("failed") or time.monotonic() > deadline:
+            raise Unavailable(
+                f"the monitor's job must succeed, got: {explain(kubectl, 'job/monitor')}; mend it and run this again"
+            )
+        time.sleep(1)
     for line in kubectl("logs", f"job/{JOB}", "--namespace", NAMESPACE, "--tail=20").splitlines():
         logger.info("  %s", line)
+
+
+def _job_status(kubectl: Kubectl) -> dict[str, Any]:
+    status: dict[str, Any] = json.loads(kubectl("get", "job", JOB, "--namespace", NAMESPACE, "--output", "json"))[
+        "status"
+    ]
+    return status
 
 
 def _say_targets(told: dict[str, Any]) -> bool:

@@ -168,7 +168,7 @@ def _wait_for_answer(cluster: Cluster) -> None:
         time.sleep(0.5)
 
 
-def guide(cluster: Cluster) -> str:
+def guide(cluster: Cluster, grafana: bool = False) -> str:
     """Where everything is, and a request that works."""
     lines = [
         f"REST          http://{cluster.address('rest')}/docs",
@@ -176,6 +176,11 @@ def guide(cluster: Cluster) -> str:
         f"Monitor       http://{cluster.address('monitor')}/",
         f"Prometheus    http://{cluster.address('prometheus')}/",
         f"Alertmanager  http://{cluster.address('alertmanager')}/",
+        *(
+            [f"Grafana       http://{cluster.address('grafana')}/  (admin; password in the Secret `grafana`)"]
+            if grafana
+            else []
+        ),
         f"kubectl       export KUBECONFIG={cluster.kubeconfig}",
         "",
         f'curl -H "Authorization: Bearer $(cat {cluster.root / "secrets/token"})" \\',
