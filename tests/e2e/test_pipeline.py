@@ -140,6 +140,13 @@ def changed(project: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(project, tmp_path / "windsock", symlinks=True))
 
 
+@pytest.fixture(scope="module")
+def released(project: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A copy of the straight run whose candidate is released, and what `windsock release` said."""
+    copy = Path(shutil.copytree(project, tmp_path_factory.mktemp("released") / "windsock", symlinks=True))
+    return copy, run(copy, "windsock", "release")
+
+
 def test_two_folders_have_the_same_bits(projects: tuple[Path, Path]) -> None:
     contents = [
         {
@@ -223,31 +230,36 @@ def test_plots_show_has_epochs_months_and_pictures(changed: Path) -> None:
     assert len(list((changed / "shown").rglob("*.png"))) == 2
 
 
-def test_an_experiment_is_one_run_more_and_never_releases(changed: Path) -> None:
-    digest = run(changed, "windsock", "release").splitlines()[-1]
-    before = {path: path.read_bytes() for path in (changed / "artifacts/store").rglob("*") if path.is_file()}
+def test_release_says_what_it_did_in_a_few_lines(released: tuple[Path, str]) -> None:
+    project, output = released
+    *told, digest = output.splitlines()
+    assert len(told) <= 2
+    assert "champion" in told[0]
+    assert (project / "artifacts/store/champion").read_text() == digest
+    verify(project / "artifacts/store" / digest, project / "secrets/signing.pub", digest)
 
-    output = run(changed, "dvc", "exp", "run", "--name", "three", "--set-param", "train.epochs=3")
+
+def test_an_experiment_is_one_run_more_and_never_releases(released: tuple[Path, str]) -> None:
+    project, digest = released[0], released[1].splitlines()[-1]
+    before = store(project)
+    output = run(project, "dvc", "exp", "run", "--name", "three", "--set-param", "train.epochs=3")
     assert "windsock stage featurize" not in output
     assert "windsock stage package" in output
-    assert len(json.loads((changed / "reports/plots/training.json").read_bytes())) == 3
-    assert "three" in run(changed, "dvc", "exp", "list", "--name-only")
+    assert "three" in run(project, "dvc", "exp", "list", "--name-only")
+    assert len(json.loads((project / "reports/plots/training.json").read_bytes())) == 3
 
-    after = {path: path.read_bytes() for path in (changed / "artifacts/store").rglob("*") if path.is_file()}
-    assert after == before
-    candidate = verify(changed / "artifacts/candidate", changed / "secrets/signing.pub")
+    assert store(project) == before
+    candidate = verify(project / "artifacts/candidate", project / "secrets/signing.pub")
     assert candidate.digest != digest
-    with connected(changed) as client:
+    with connected(project) as client:
         assert client.get_run(candidate.manifest.mlflow_run_id).data.params["train.epochs"] == "3"
         assert client.get_model_version_by_alias("flight-delay", "champion").tags["digest"] == digest
         assert len(client.search_model_versions("name = 'flight-delay'")) == 1
 
 
-def test_release_says_what_it_did_in_a_few_lines(changed: Path) -> None:
-    lines = run(changed, "windsock", "release").splitlines()
-    assert len(lines) <= 3
-    assert (changed / "artifacts/store" / lines[-1] / "manifest.json").is_file()
-    assert "champion" in lines[0]
+def store(project: Path) -> dict[str, bytes]:
+    files = (path for path in (project / "artifacts/store").rglob("*") if path.is_file())
+    return {str(path): path.read_bytes() for path in files}
 
 
 def set_param(project: Path, section: str, name: str, value: object) -> None:
