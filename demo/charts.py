@@ -12,6 +12,8 @@ HEIGHT: Final = 300
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 LEFT, RIGHT, TOP, BOTTOM = 40, 106, 16, 34
 LABEL_GAP: Final = 17  # between two lines of text
+STEPS: Final = (0.01, 0.02, 0.05, 0.1, 0.2)
+MOST_STEPS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +45,11 @@ class _Scale:
         return TOP + (self.high - value) / (self.high - self.low) * (HEIGHT - TOP - BOTTOM)
 
 
-def line_chart(title: str, months: Sequence[str], lines: Sequence[Line], step: float = 0.02) -> Markup:
-    """Values by month, each line named at its end; the vertical axis spans what is there, in steps of `step`."""
-    known = [value for line in lines for value in line.values if value is not None]
-    low = min(known, default=0) // step
-    high = max(known, default=1) // step + 1
+def line_chart(title: str, months: Sequence[str], lines: Sequence[Line]) -> Markup:
+    """Values by month, each line named at its end; the vertical axis spans what is there, in round steps."""
+    known = [value for line in lines for value in line.values if value is not None] or [0.0, 1.0]
+    step = next((step for step in STEPS if max(known) - min(known) <= MOST_STEPS * step), STEPS[-1])
+    low, high = min(known) // step, max(known) // step + 1
     scale = _Scale(len(months), low * step, high * step)
     ends = _apart([scale.y(next((v for v in reversed(line.values) if v is not None), low * step)) for line in lines])
     parts = _axes(scale, months, [i * step for i in range(round(low), round(high) + 1)])
@@ -91,7 +93,7 @@ def histogram(title: str, edges: Sequence[float], counts: Sequence[int], style: 
     tallest = max(max(counts, default=0), 1)
     parts = []
     for i, count in enumerate(counts):
-        tall = count / tallest * (floor - TOP - 14)
+        tall = count / tallest * (floor - TOP - 34)
         left, middle = LEFT + i * wide, LEFT + (i + 0.5) * wide
         box = f'x="{left + 1.5:.1f}" y="{floor - tall:.1f}" width="{wide - 3:.1f}" height="{tall:.1f}" rx="1.5"'
         name = f"{edges[i]:g}" if i < len(edges) else "∞"
@@ -104,7 +106,7 @@ def histogram(title: str, edges: Sequence[float], counts: Sequence[int], style: 
     at = LEFT + (list(edges).index(mark) + 1) * wide
     parts += [
         f'<line class="mark" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{floor + 4}"/>',
-        f'<text class="tick" x="{at + 6:.1f}" y="{TOP + 9}">limit when alone</text>',
+        f'<text class="tick" x="{at + 6:.1f}" y="{TOP + 8}">limit when alone</text>',
         f'<text class="tick" x="{LEFT}" y="{height - 16}" text-anchor="end">ms ≤</text>',
     ]
     return _svg(title, height, parts)
