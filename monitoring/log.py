@@ -1,12 +1,10 @@
-"""The prediction log: its tables, the writer that fills them from the spool, the reader for the monitor.
+"""The prediction log: its tables, and the reader for the monitor. `monitoring.writer` fills it from the spool.
 
 Every row of every answered request stands in `predictions` once: (request_id, row) is the key, and what comes later
 under a key that is there already is dropped. So the writer may read a line twice, after a crash or a lost connection,
 and a client may repeat a request.
 """
 
-import logging
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,14 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from contracts.errors import DataError, ParameterError, Unavailable
 from contracts.features import CATEGORY, NUMERIC
-from monitoring.metrics import Metrics
-from monitoring.spool import LabelRecord, PredictionRecord, Record, Segment, Spool
-
-logger = logging.getLogger(__name__)
-
-CHUNK_BYTES: Final = 128 * 2**10  # read and inserted at once: about 200 single rows
-IDLE_SECONDS: Final = 0.2  # between looks at a spool without news
-BACK_OFF_SECONDS: Final = (0.1, 5.0)  # first and longest wait for a database that is away
+from monitoring.spool import LabelRecord, PredictionRecord, Record
 
 METADATA: Final = sa.MetaData()
 PREDICTIONS: Final = sa.Table(
@@ -55,10 +46,9 @@ LABELS: Final = sa.Table(
     sa.Column("received_at", sa.DateTime, nullable=False),  # UTC
 )
 _INSERT: Final[dict[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-_decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
+_encode = msgspec.json.Encoder().encode
 _decode_numbers = msgspec.json.Decoder(list[float | None]).decode
 _decode_strings = msgspec.json.Decoder(list[str]).decode
-_encode = msgspec.json.Encoder().encode
 
 
 def open_database(url: str) -> sa.Engine:
@@ -106,108 +96,6 @@ def _hide_password(url: str) -> str:
         return sa.make_url(url).render_as_string(hide_password=True)
     except sa.exc.ArgumentError:
         return url
-
-
-class Writer:
-    """Moves the spool to the database on a thread of its own, until `stop`."""
-
-    def __init__(self, spool: Spool, engine: sa.Engine, metrics: Metrics) -> None:
-        self._spool = spool
-        self._engine = engine
-        self._stopping = threading.Event()
-        self._adopted_rows = 0
-        self._moved_rows = 0
-        self._wait = BACK_OFF_SECONDS[0]
-        self._metrics = metrics
-        metrics.unmoved_rows.set_function(self.unmoved_rows)
-        self._thread = threading.Thread(target=self._run, name="spool-writer", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Move what is left and end. A database that is away is tried once more; its rows stay in the spool."""
-        self._spool.close_active()
-        self._stopping.set()
-        self._thread.join()
-        self._spool.release()
-        self._engine.dispose()
-
-    def is_running(self) -> bool:
-        return self._thread.is_alive()
-
-    def is_waiting(self) -> bool:
-        """Whether the last try found no database."""
-        return self._wait > BACK_OFF_SECONDS[0]
-
-    def unmoved_rows(self) -> int:
-        return self._spool.appended_rows + self._adopted_rows - self._moved_rows
-
-    def _run(self) -> None:
-        self._adopted_rows = sum(_rows(chunk) for s in self._spool.adopted for chunk, _ in _chunks(s))
-        while True:
-            last_round = self._stopping.is_set()
-            pause = self._try()
-            if last_round:
-                if left := self.unmoved_rows():
-                    logger.warning("%d rows stay in the spool; the next start moves them", left)
-                return
-            self._stopping.wait(pause)
-
-    def _try(self) -> float:
-        """Move what there is. Returns the seconds until the next try."""
-        first, longest = BACK_OFF_SECONDS
-        try:
-            self._move_all()
-        except Exception as error:  # noqa: BLE001 - whatever it is, a writer that ends would move nothing any more
-            if not self.is_waiting():
-                logger.warning("the prediction log is away, rows wait in the spool: %s", error)
-            pause, self._wait = self._wait, min(2 * self._wait, longest)
-            self._metrics.database_up.set(0)
-            return pause
-        if self.is_waiting():
-            logger.info("the prediction log takes writes again")
-        self._wait = first
-        self._metrics.database_up.set(1)
-        return IDLE_SECONDS
-
-    def _move_all(self) -> None:
-        for segment in self._spool.segments():
-            closed = segment.closed  # read first: a segment that closes meanwhile may have grown behind our last look
-            for chunk, end in _chunks(segment):
-                insert(self._engine, chunk)
-                segment.offset = end
-                self._moved_rows += _rows(chunk)
-                self._metrics.moved_rows.inc(_rows(chunk))
-            if closed:
-                self._spool.drop(segment)
-
-
-def _chunks(segment: Segment) -> Iterator[tuple[list[Record], int]]:
-    """Whole records from the segment's offset on, and the offset behind them.
-
-    A last line without an end was torn by a kill: it was never acknowledged, and is left out.
-    """
-    with segment.path.open("rb") as file:
-        file.seek(segment.offset)
-        while lines := file.readlines(CHUNK_BYTES):
-            torn = b"" if lines[-1].endswith(b"\n") else lines.pop()
-            if lines:
-                yield [record for line in lines if (record := _decode(line, segment.path))], file.tell() - len(torn)
-            if torn:
-                return
-
-
-def _decode(line: bytes, path: Path) -> Record | None:
-    try:
-        return _decoder.decode(line)
-    except msgspec.MsgspecError as error:  # a damaged disk: one line must not hold up all that follow
-        logger.error("spool: a line of %s is damaged and skipped (%s): %r", path.name, error, line[:200])
-        return None
-
-
-def _rows(records: list[Record]) -> int:
-    return sum(len(record.score) if isinstance(record, PredictionRecord) else 1 for record in records)
 
 
 def insert(engine: sa.Engine, records: list[Record]) -> None:

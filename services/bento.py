@@ -16,7 +16,7 @@ from contracts.errors import WindsockError
 from services.settings import load_settings
 
 if TYPE_CHECKING:
-    from services.rest import Receive, Scope, Send
+    from services.asgi import Receive, Scope, Send
     from services.worker import Worker
 
 logger = logging.getLogger(__name__)

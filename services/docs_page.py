@@ -9,7 +9,7 @@ from contracts.features import CATEGORY, NUMERIC, Feature
 
 _STYLE: Final = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}"
-    "pre{background:#f4f5f7;padding:1rem;overflow-x:auto;border-radius:6px;font-size:13px}"
+    "pre{background:#f4f5f7;padding:1rem;white-space:pre-wrap;overflow-wrap:anywhere;border-radius:6px;font-size:13px}"
     "table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .8rem .3rem 0;"
     "border-bottom:1px solid #dde1e6;vertical-align:top}code{font-size:14px}"
     "@media(prefers-color-scheme:dark){body{background:#14171a;color:#e4e7eb}pre{background:#1f2429}"
@@ -20,7 +20,15 @@ _STYLE: Final = (
 def example() -> dict[str, Any]:
     """A flight that the contract takes; what it does not know is null."""
     numeric = {f.name: None if f.nullable else f.low for f in NUMERIC}
-    known = {"sched_dep_minute": 1065, "distance": 2475, "sched_block_minutes": 365, "temp": 75.2, "wind_speed": 9.2}
+    known = {
+        "sched_dep_minute": 1065,
+        "day_of_week": 5,
+        "origin_backlog_3h": 0,
+        "distance": 2475,
+        "sched_block_minutes": 365,
+        "temp": 75.2,
+        "wind_speed": 9.2,
+    }
     return numeric | known | {"carrier": "UA", "origin": "JFK", "dest": "LAX"}
 
 

@@ -5,9 +5,8 @@ BentoML's services do not speak gRPC, so this one starts in the BentoML worker, 
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import grpc
 import numpy as np
@@ -22,19 +21,14 @@ from services import metadata
 from services.auth import Guard
 from services.generated import open_inference_pb2 as pb
 from services.generated import open_inference_pb2_grpc as pb_grpc
+from services.grpc_auth import SERVICE, Authentication, Context
 from services.json_infer import event_time
 from services.predictor import LARGE_BYTES, MAX_BYTES, Predictor, Request
 from services.protocol import CATEGORY_INPUT, NUMERIC_INPUT, Tensor, as_text, assemble, check_model, check_outputs
 from services.status import STATUS, describe
 
-SERVICE: Final = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
 MAX_CONCURRENT: Final = 256  # calls at once; more are refused with RESOURCE_EXHAUSTED
-_OPEN: Final = (f"/{SERVICE}/ServerLive", f"/{SERVICE}/ServerReady", "/grpc.health.v1.Health/")
 _CONTENTS: Final = {NUMERIC_INPUT.name: "fp32_contents", CATEGORY_INPUT.name: "bytes_contents"}
-
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
-Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler]]"
 
 
 class Servicer(pb_grpc.GRPCInferenceServiceServicer):
@@ -139,48 +133,6 @@ def encode(scores: NDArray[np.float32], request_id: str, predictor: Predictor, *
         output.contents.fp32_contents.extend(scores.tolist())
     answer.outputs.append(output)
     return answer
-
-
-class Authentication(grpc.aio.ServerInterceptor):
-    """Asks every call but health for the token: `authorization: Bearer <token>` in its metadata."""
-
-    def __init__(self, guard: Guard, metrics: Metrics) -> None:
-        self._guard = guard
-        self._metrics = metrics.of["grpc"]
-
-    async def intercept_service(
-        self,
-        continuation: Continuation,
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler:
-        if not handler_call_details.method.startswith(_OPEN):
-            given = dict(handler_call_details.invocation_metadata or ()).get("authorization")
-            try:
-                self._guard.check(given.encode() if isinstance(given, str) else given)
-            except Exception as error:  # noqa: BLE001 - as above
-                code, text = describe(error)
-                if handler_call_details.method == f"/{SERVICE}/ModelInfer":
-                    self._metrics.requests()
-                    self._metrics.errors[code]()
-                return await _refusing(continuation, handler_call_details, STATUS[code][1], text)
-        return await continuation(handler_call_details)
-
-
-async def _refusing(
-    continuation: Continuation,
-    details: grpc.HandlerCallDetails,
-    code: grpc.StatusCode,
-    text: str,
-) -> Handler:
-    """A handler of the kind of call that the client made (one answer or a stream), which only refuses."""
-
-    async def refuse(_: Any, context: Context) -> None:
-        await context.abort(code, text)
-
-    handler = await continuation(details)
-    if handler is not None and handler.response_streaming:
-        return grpc.stream_stream_rpc_method_handler(refuse)
-    return grpc.unary_unary_rpc_method_handler(refuse)
 
 
 class GrpcServer:

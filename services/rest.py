@@ -5,26 +5,22 @@ formats, `predictor` does the work."""
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 
-from contracts.errors import InvalidInput, NotFound, TooLarge
+from contracts.errors import InvalidInput, NotFound
 from monitoring.metrics import Metrics
 from services import docs_page, json_infer, metadata, openapi
+from services.asgi import Header, Receive, Scope, Send, read_body
 from services.auth import Guard
 from services.explain import DecodeErrors, explain
-from services.predictor import LARGE_BYTES, MAX_BYTES, Predictor, Request, as_utc
+from services.predictor import LARGE_BYTES, Predictor, Request, as_utc
 from services.protocol import check_model
 from services.records import LabelsAnswer, LabelsBody, PredictAnswer, PredictBody, to_arrays, to_records
 from services.status import STATUS, describe
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Header = tuple[bytes, bytes]
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode_predict: Final = msgspec.json.Decoder(PredictBody).decode
@@ -138,7 +134,7 @@ class Rest:
             text = f"the method must be {route.method}, got {method}; see /openapi.json"
             return Reply(405, _encode({"error": text}), headers=((b"allow", route.method.encode()),))
         if method == "POST":
-            call.body = await _read(call.headers, receive)
+            call.body = await read_body(call.headers, receive)
             call.started = time.perf_counter()
             if len(call.body) > LARGE_BYTES:
                 return await asyncio.to_thread(route.handler, call)
@@ -212,28 +208,3 @@ def _as_length(value: bytes) -> int:
     if not value.isdigit() or len(value) > 12:
         raise InvalidInput(f"`Inference-Header-Content-Length` must be a number of bytes, got {value[:32]!r}")
     return int(value)
-
-
-async def _read(headers: dict[bytes, bytes], receive: Receive) -> bytes:
-    """The whole body. A body that never ends is cut off by the service's time limit."""
-    if headers.get(b"content-encoding", b"identity") != b"identity":
-        raise InvalidInput("`Content-Encoding` must be identity, got another one; send the body as it is")
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body"):
-        return body
-    parts, size = [body], len(body)
-    while message.get("more_body"):
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise InvalidInput("the body must be complete, got an end of the connection")
-        body = message.get("body", b"")
-        size += len(body)
-        if size <= MAX_BYTES:
-            parts.append(body)
-        elif size > 4 * MAX_BYTES:
-            break
-    if size > MAX_BYTES:
-        # Read on up to here: most clients look for an answer only after they have sent all.
-        raise TooLarge(f"a request must have at most {MAX_BYTES} bytes, got {size} or more; split it")
-    return b"".join(parts)

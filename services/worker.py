@@ -18,9 +18,10 @@ from wsgiref.simple_server import WSGIServer
 from prometheus_client import start_http_server
 
 from contracts.errors import Unavailable
-from monitoring.log import Writer, open_database
+from monitoring.log import open_database
 from monitoring.metrics import Metrics
 from monitoring.spool import Spool
+from monitoring.writer import Writer
 from services.auth import Guard, read_token
 from services.grpc_server import GrpcServer
 from services.predictor import Predictor

@@ -12,11 +12,12 @@ import sqlalchemy as sa
 
 from contracts.errors import DataError, ParameterError, Unavailable
 from contracts.features import CATEGORY, NUMERIC
-from monitoring import log
 from monitoring import spool as module
-from monitoring.log import LABELS, PREDICTIONS, Writer, open_database, read_predictions
+from monitoring import writer as writer_module
+from monitoring.log import LABELS, PREDICTIONS, open_database, read_predictions
 from monitoring.metrics import Metrics
 from monitoring.spool import LabelRecord, PredictionRecord, Spool
+from monitoring.writer import Writer
 from tests.serving import wait_until
 
 NOON = datetime(2013, 7, 1, 12)
@@ -75,7 +76,7 @@ def test_rows_move_and_files_go(tmp_path: Path, url: str, write: Callable[[Spool
 def test_stopping_moves_what_came_last(
     tmp_path: Path, url: str, write: Callable[[Spool], Writer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log, "IDLE_SECONDS", 3_600.0)  # so that nothing but the end makes it look again
+    monkeypatch.setattr(writer_module, "IDLE_SECONDS", 3_600.0)  # so that nothing but the end makes it look again
     spool = Spool(tmp_path / "spool")
     spool.append([prediction("a")], 1)
     writer = write(spool)
