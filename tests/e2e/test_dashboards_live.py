@@ -20,7 +20,7 @@ from demo.stack import Ports
 from monitoring import prometheus
 from monitoring.render import render
 from services.generated import open_inference_pb2_grpc as pb_grpc
-from tests.e2e.watching import missing, ports, watching
+from tests.e2e.watching import missing, ports, watching, without_monitor
 from tests.payloads import proto, records, rows
 from tests.serving import Server, Store, start, wait_until
 
@@ -63,6 +63,8 @@ class Watched:
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory, artifact_store: Store) -> Iterator[Watched]:
+    if trouble := without_monitor():
+        pytest.skip(f"the dashboards' queries are not run: {trouble}")
     folder, at = tmp_path_factory.mktemp("watched"), ports()
     settings: dict[str, Any] = {"rest_port": at.rest, "grpc_port": at.grpc, "metrics_port": at.metrics}
     traffic = Traffic(start(folder, artifact_store, **settings))
@@ -92,9 +94,6 @@ class monitoring:  # noqa: N801 - used like a function
         self._folder, self._database = folder, server.database_url
 
     def __enter__(self) -> None:
-        helped = subprocess.run([*self._command[:5], "--help"], capture_output=True, check=False)
-        if helped.returncode:
-            pytest.skip("`windsock monitor serve` is not there yet: the dashboards' queries are not run")
         self._process = subprocess.Popen([*self._command, "--database", self._database], cwd=self._folder)
 
     def __exit__(self, *error: object) -> None:

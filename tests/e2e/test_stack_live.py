@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.e2e.watching import fetch, missing, ports
+from tests.e2e.watching import fetch, missing, ports, without_monitor
 from tests.serving import Store, wait_until
 
 pytestmark = [
@@ -21,6 +21,8 @@ JOBS = {"windsock-service", "windsock-monitor", "prometheus", "alertmanager"}
 
 
 def test_the_stack_is_up_is_seen_and_ends(tmp_path: Path, artifact_store: Store) -> None:
+    if trouble := without_monitor():
+        pytest.skip(f"the stack is not started: {trouble}")
     at, log = ports(), tmp_path / "stack.log"
     options = [text for name, port in asdict(at).items() for text in (f"--{name}-port", str(port))]
     environment = os.environ | {

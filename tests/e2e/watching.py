@@ -3,6 +3,7 @@
 import contextlib
 import json
 import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,13 @@ def missing() -> str:
     except Unavailable as error:
         return str(error)
     return ""
+
+
+def without_monitor() -> str:
+    """Why what needs `windsock monitor serve` cannot run; "" when it can."""
+    command = [sys.executable, "-m", "cli", "monitor", "serve", "--help"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    return "" if "monitor serve" in run.stdout else "`windsock monitor serve` is not there yet"
 
 
 def ports() -> Ports:
