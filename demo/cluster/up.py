@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from contracts.errors import Unavailable
 from contracts.files import write_json
@@ -50,15 +50,18 @@ def up(cluster: Cluster, grafana: bool = False) -> dict[str, float]:
         with step("three nodes", seconds):
             nodes = ensure_nodes(cluster)
         kubectl = Kubectl(cluster.kubeconfig)
-        _load_public(cluster, workers(nodes), grafana, seconds)
         with step("metrics-server, namespace, secrets", seconds):
-            _foundations(cluster, kubectl, grafana)
+            _lay_foundations(cluster, kubectl, grafana)
+        with step("manifests: the server takes them", seconds):
+            manifests = _render(cluster, images, nodes, grafana)
+            _judge(kubectl, manifests)
+        _load_public(cluster, workers(nodes), grafana, seconds)
+        # The database first: the service does not start without it, and its image is there already.
+        kubectl.apply(manifests, "--selector=app.kubernetes.io/name=postgres")
         built.result()
     _load_ours(cluster, images, workers(nodes), seconds)
     with step("manifests applied", seconds):
-        overlay = "kind-grafana" if grafana else "kind"
-        door = next(address(node) for node in nodes if node["Name"] == f"/{cluster.control_plane}")
-        _apply(kubectl, render(cluster.root, overlay, images, cluster.folder / "overlay", door))
+        kubectl.apply(manifests)
     with step("all pods ready", seconds):
         _wait(kubectl, (*ROLLOUTS, "deployment/grafana") if grafana else ROLLOUTS)
         _finish_metrics(cluster, kubectl)
@@ -90,7 +93,7 @@ def _load_ours(cluster: Cluster, images: Images, names: list[str], seconds: dict
         load(cluster, images.monitor, names[:1])
 
 
-def _foundations(cluster: Cluster, kubectl: Kubectl, grafana: bool) -> None:
+def _lay_foundations(cluster: Cluster, kubectl: Kubectl, grafana: bool) -> None:
     """What needs no image of ours. The APIService comes later, when its pod answers."""
     kubectl.apply(kubectl("kustomize", str(cluster.root / METRICS_SERVER)).encode())
     kubectl.apply((cluster.root / "k8s/base/namespace.yaml").read_bytes())
@@ -102,18 +105,20 @@ def _finish_metrics(cluster: Cluster, kubectl: Kubectl) -> None:
     kubectl.apply(kubectl("kustomize", str(cluster.root / METRICS_SERVER / "apiservice")).encode())
 
 
-def _apply(kubectl: Kubectl, manifests: bytes) -> None:
+def _render(cluster: Cluster, images: Images, nodes: list[dict[str, Any]], grafana: bool) -> bytes:
+    door = next(address(node) for node in nodes if node["Name"] == f"/{cluster.control_plane}")
+    return render(cluster.root, "kind-grafana" if grafana else "kind", images, cluster.folder / "overlay", door)
+
+
+def _judge(kubectl: Kubectl, manifests: bytes) -> None:
     """All or nothing: the server sees everything once without effect."""
-    told = kubectl.attempt(
-        *("apply", "--server-side", "--force-conflicts", "--field-manager=windsock", "--dry-run=server", "-f", "-"),
-        stdin=manifests,
-    )
+    options = ("apply", "--server-side", "--force-conflicts", "--field-manager=windsock", "--dry-run=server", "-f", "-")
+    told = kubectl.attempt(*options, stdin=manifests)
     if told.returncode != 0:
         line = next(iter(told.stderr.decode().splitlines()), "no reason")
         raise Unavailable(
             f"the manifests must suit the server, got: {line}; nothing was changed: correct k8s/ and run this again"
         )
-    kubectl.apply(manifests)
 
 
 def _wait(kubectl: Kubectl, rollouts: tuple[str, ...]) -> None:
