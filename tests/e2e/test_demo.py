@@ -83,6 +83,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+def _servers(world: Path) -> list[psutil.Process]:
+    """This world's running services; the session's shared one is a child of ours, too."""
+    return [child for child in psutil.Process().children() if f"--state={world}" in " ".join(child.cmdline())]
+
+
 @pytest.fixture
 def digest(world: Path) -> str:
     return (world / "artifacts/store/champion").read_text()
@@ -103,7 +108,7 @@ def test_demo_runs_the_line_and_passes(world: Path, digest: str, monkeypatch: py
     assert [(month["month"], month["rows"]) for month in monitoring["months"]] == [(m, ROWS) for m in MONTHS[1:]]
     assert monitoring["errors"]["rest"] >= 8, "the refusals that were provoked are counted by the service"
     assert digest in (world / "reports/demo.html").read_text(encoding="utf-8")
-    assert not [child for child in psutil.Process().children() if "serve" in child.cmdline()], "no server is left"
+    assert not _servers(world), "no server is left"
 
 
 def test_flipped_bit_is_refused_and_the_store_untouched(world: Path, digest: str, tmp_path: Path) -> None:
@@ -118,7 +123,7 @@ def test_exception_in_the_middle_stops_the_server(world: Path, digest: str, monk
     seen: list[psutil.Process] = []
 
     def breaks(*_: object, **__: object) -> None:
-        seen.extend(child for child in psutil.Process().children(recursive=True) if "serve" in child.cmdline())
+        seen.extend(_servers(world))
         raise ZeroDivisionError("in the middle")
 
     monkeypatch.setattr(demo_run, "release", lambda _: digest)
