@@ -3,7 +3,8 @@
     <digest>/
     ├── manifest.json   identity, schema, metrics, versions, sha256 of every other file
     ├── model.onnx      preprocessing and network in one graph, no external data
-    └── model.sig       model-signing (sigstore bundle, EC key) over manifest.json and model.onnx
+    ├── reference.npz   a fixed sample of the training rows, for drift (contracts/reference.py)
+    └── model.sig       model-signing (sigstore bundle, EC key) over the three above
 
 The digest is the sha256 of `manifest.json`: it names the folder in the store, the MLflow version and every
 logged prediction. The verifying key comes from the reader's settings, never from the folder.
@@ -23,7 +24,9 @@ from contracts.features import SCHEMA_HASH
 
 MANIFEST: Final = "manifest.json"
 MODEL: Final = "model.onnx"
+REFERENCE: Final = "reference.npz"
 SIGNATURE: Final = "model.sig"
+FILES: Final = (MANIFEST, MODEL, REFERENCE, SIGNATURE)
 MODEL_NAME: Final = "flight-delay"  # over the Open Inference Protocol and in MLflow's registry
 INPUT_NUMERIC: Final = "numeric"  # FP32 [n, len(NUMERIC)]
 INPUT_CATEGORY: Final = "category"  # BYTES [n, len(CATEGORY)]
@@ -54,6 +57,7 @@ class Manifest(_Part):
     created_at: str  # ISO instant, UTC
     feature_schema: dict[str, list[dict[str, Any]]]
     schema_hash: str
+    vocabulary: dict[str, list[str]]  # category -> the strings that the graph knows; another one is answered as unknown
     data_sha256: dict[str, str]  # file name of the source -> hash
     git: Git
     mlflow_run_id: str
@@ -64,11 +68,12 @@ class Manifest(_Part):
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A verified model. `model` are the very bytes that were hashed, so nothing can change in between."""
+    """A verified model. `model` and `reference` are the very bytes that were hashed: nothing changes in between."""
 
     digest: str
     manifest: Manifest
     model: bytes
+    reference: bytes
 
     @property
     def version(self) -> str:
@@ -89,7 +94,7 @@ def verify(folder: Path, public_key: Path, digest: str | None = None) -> Artifac
     """Load an artifact, or refuse it.
 
     Args:
-        folder: holds `manifest.json`, `model.onnx`, `model.sig` and nothing else.
+        folder: holds `FILES` and nothing else.
         public_key: PEM file of the EC key that must have signed it.
         digest: sha256 that the manifest must have; None accepts any, for a candidate.
 
@@ -97,9 +102,9 @@ def verify(folder: Path, public_key: Path, digest: str | None = None) -> Artifac
         ArtifactInvalid: anything missing, added, changed or unsigned, or another feature schema.
     """
     try:
-        content = {name: (folder / name).read_bytes() for name in (MANIFEST, MODEL, SIGNATURE)}
+        content = {name: (folder / name).read_bytes() for name in FILES}
     except OSError as error:
-        raise _invalid(folder, f"must hold {MANIFEST}, {MODEL} and {SIGNATURE}, got: {error}") from error
+        raise _invalid(folder, f"must hold {', '.join(FILES)}, got: {error}") from error
     _verify_signature(folder, public_key)
     found = sha256(content[MANIFEST])
     if digest is not None and found != digest:
@@ -108,14 +113,14 @@ def verify(folder: Path, public_key: Path, digest: str | None = None) -> Artifac
         manifest = Manifest.model_validate(json.loads(content[MANIFEST]))
     except (ValidationError, ValueError) as error:
         raise _invalid(folder, f"must have a manifest of format 1, got: {error}") from error
-    present = {path.name for path in folder.iterdir()} - {MANIFEST, SIGNATURE}
-    if present != set(manifest.files) or present != {MODEL}:
-        raise _invalid(folder, f"must hold just {MODEL} beside its manifest, got {sorted(present)}")
-    if sha256(content[MODEL]) != manifest.files[MODEL].sha256:
-        raise _invalid(folder, f"{MODEL} must have sha256 {manifest.files[MODEL].sha256}")
+    if (present := {path.name for path in folder.iterdir()}) != set(FILES):
+        raise _invalid(folder, f"must hold just {', '.join(FILES)}, got {sorted(present)}")
+    for name in (MODEL, REFERENCE):
+        if name not in manifest.files or sha256(content[name]) != manifest.files[name].sha256:
+            raise _invalid(folder, f"must have the {name} of its manifest, got another one")
     if manifest.schema_hash != SCHEMA_HASH:
         raise _invalid(folder, f"must have feature schema {SCHEMA_HASH[:12]}, got {manifest.schema_hash[:12]}")
-    return Artifact(found, manifest, content[MODEL])
+    return Artifact(found, manifest, content[MODEL], content[REFERENCE])
 
 
 def _verify_signature(folder: Path, public_key: Path) -> None:

@@ -15,6 +15,7 @@ import torch
 
 from contracts.files import write_atomic, write_json
 from contracts.params import Params
+from contracts.reference import REFERENCE_ROWS, Reference, pack
 from models.compress import Stage, compress
 from models.distill import distillation_rows
 from models.export import to_onnx
@@ -56,13 +57,19 @@ def main(root: Path, params: Params) -> None:
     for name, stages in _members(final).items():
         write_atomic(root / f"artifacts/compress/{name}.onnx", stages[-1].model)
 
+    write_atomic(root / "artifacts/compress/reference.npz", _reference(parts.refit, params.train.seed))
+
     loss = _difference(parts.validation, scores["teacher"], scores["student"])
     size = len(final.student[-1].model)
     released, reason = decide(loss, size, params.compress.max_auc_loss)
     logger.info("Released: the %s. %s", released, reason)
     models = {
         name: asdict(quality.measure(parts.validation.late, scores[name]))
-        | {"bytes": len(stages[-1].model), "parameters": stages[-1].parameters}
+        | {
+            "auc_low": quality.auc_low(parts.validation.late, scores[name], parts.validation.day, _ROUNDS),
+            "bytes": len(stages[-1].model),
+            "parameters": stages[-1].parameters,
+        }
         for name, stages in _members(final).items()
     }
     write_json(
@@ -119,6 +126,13 @@ def make_family(folder: Path, phase: Literal["selection", "final"], flights: Fli
     logger.info("%s: the teacher labelled %d rows of %d flights", phase, len(soft.target), len(flights))
     whole = Stage("trained", count_parameters(teacher), to_onnx(teacher, vocabulary))
     return Family((whole,), small("student", soft), small("twin", labels))
+
+
+def _reference(flights: Flights, seed: int) -> bytes:
+    """A fixed sample of what the final models were trained on."""
+    count = min(REFERENCE_ROWS, len(flights))
+    chosen = np.sort(np.random.default_rng(seed).choice(len(flights), count, replace=False))
+    return pack(Reference(flights.numeric[chosen], flights.category[chosen]))
 
 
 def _members(family: Family) -> dict[str, tuple[Stage, ...]]:

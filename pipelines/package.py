@@ -16,10 +16,23 @@ from typing import Any, Final, Literal
 
 import model_signing
 
-from contracts.artifact import MANIFEST, MODEL, SIGNATURE, Artifact, File, Git, Manifest, sha256, signing_config, verify
-from contracts.features import SCHEMA_HASH, schema
+from contracts.artifact import (
+    MANIFEST,
+    MODEL,
+    REFERENCE,
+    SIGNATURE,
+    Artifact,
+    File,
+    Git,
+    Manifest,
+    sha256,
+    signing_config,
+    verify,
+)
+from contracts.features import CATEGORY_NAMES, SCHEMA_HASH, schema
 from contracts.files import write_json
 from contracts.params import Params
+from contracts.reference import unpack
 from pipelines import tracking
 from pipelines.folders import whole_folder
 from pipelines.graph import check_graph
@@ -40,10 +53,12 @@ def main(root: Path, params: Params) -> None:
     artifact = write_artifact(
         root / "artifacts/candidate",
         (root / f"artifacts/compress/{released}.onnx").read_bytes(),
+        (root / "artifacts/compress/reference.npz").read_bytes(),
         signing_keys(root / "secrets"),
         released=released,
         as_of=params.as_of.isoformat(),
         metrics=_numbers(compression[released]),
+        vocabulary=dict(zip(CATEGORY_NAMES, _read(root / "artifacts/train/final.json")["vocabulary"], strict=True)),
         data_sha256=data_identity(root),
         git=git_identity(root),
         mlflow_run_id=run_id,
@@ -54,11 +69,13 @@ def main(root: Path, params: Params) -> None:
 def write_artifact(
     folder: Path,
     model: bytes,
+    reference: bytes,
     keys: Keys,
     *,
     released: Literal["student", "teacher"],
     as_of: str,
     metrics: Mapping[str, float],
+    vocabulary: Mapping[str, list[str]],
     data_sha256: Mapping[str, str],
     git: Git,
     mlflow_run_id: str,
@@ -68,28 +85,33 @@ def write_artifact(
     Args:
         folder: replaced when it exists.
         model: ONNX with the contract's tensors and no external data.
+        reference: a packed sample of its training rows (contracts/reference.py).
         metrics: of `model` on the validation month.
         data_sha256: file name of the source -> hash.
 
     Raises:
-        ArtifactInvalid: `model` is no such ONNX, or `keys` are not a pair.
+        ArtifactInvalid: `model` is no such ONNX, `reference` no such sample, or `keys` are not a pair.
     """
     check_graph(model)
+    unpack(reference)
+    content = {MODEL: model, REFERENCE: reference}
     manifest = Manifest(
         released=released,
         as_of=as_of,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         feature_schema=schema(),
         schema_hash=SCHEMA_HASH,
+        vocabulary=dict(vocabulary),
         data_sha256=dict(data_sha256),
         git=git,
         mlflow_run_id=mlflow_run_id,
         metrics=dict(metrics),
         versions={"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
-        files={MODEL: File(sha256=sha256(model), bytes=len(model))},
+        files={name: File(sha256=sha256(data), bytes=len(data)) for name, data in content.items()},
     )
     with whole_folder(folder) as new:
-        (new / MODEL).write_bytes(model)
+        for name, data in content.items():
+            (new / name).write_bytes(data)
         write_json(new / MANIFEST, manifest.model_dump())
         (
             model_signing.signing.Config()

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from contracts.artifact import MANIFEST, MODEL, MODEL_NAME, SIGNATURE, Artifact, verify
+from contracts.artifact import FILES, MODEL_NAME, Artifact, verify
 from contracts.errors import ArtifactInvalid
 from contracts.files import write_atomic
 from pipelines import tracking
@@ -70,7 +70,7 @@ def _store(candidate: Path, stored: Path, public_key: Path, digest: str) -> None
         else:
             return
     with whole_folder(stored) as new:
-        for name in (MANIFEST, MODEL, SIGNATURE):
+        for name in FILES:
             shutil.copyfile(candidate / name, new / name)
         verify(new, public_key, digest)
 

@@ -20,7 +20,7 @@ from contracts.errors import Unavailable
 from monitoring.log import open_database
 from services.auth import ensure_token
 from services.settings import PREFIX, Settings
-from services.store import load_champion
+from contracts.store import load_champion
 
 logger = logging.getLogger(__name__)
 

@@ -27,7 +27,7 @@ from services.grpc_server import GrpcServer
 from services.predictor import Predictor
 from services.rest import Rest
 from services.settings import Settings
-from services.store import load_champion
+from contracts.store import load_champion
 
 logger = logging.getLogger(__name__)
 

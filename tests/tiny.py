@@ -8,6 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from contracts.artifact import INPUT_CATEGORY, INPUT_NUMERIC, OUTPUT, Git
 from contracts.features import CATEGORY, NUMERIC
+from contracts.reference import Reference, pack
 from pipelines.keys import signing_keys
 from pipelines.package import write_artifact
 
@@ -59,15 +60,25 @@ def tiny_model() -> bytes:
     return content
 
 
+def tiny_reference(rows: int = 50) -> bytes:
+    """Rows that walk from each feature's lower bound to its upper one."""
+    low = np.array([f.low for f in NUMERIC], np.float32)
+    high = np.array([f.high for f in NUMERIC], np.float32)
+    numeric = np.linspace(low, high, rows, dtype=np.float32)
+    return pack(Reference(numeric, np.tile(np.array(["AA", "JFK", "LAX"], object), (rows, 1))))
+
+
 def write_store(folder: Path, model: bytes | None = None) -> str:
     """`folder/store` with one released model, signed by the key in `folder`. Returns its digest."""
     artifact = write_artifact(
         folder / "candidate",
         tiny_model() if model is None else model,
+        tiny_reference(),
         signing_keys(folder),
         released="student",
         as_of="2013-07-01",
         metrics={},
+        vocabulary={"carrier": list(CARRIERS), "origin": ["EWR", "JFK", "LGA"], "dest": ["LAX"]},
         data_sha256={},
         git=Git(commit=None, dirty=False),
         mlflow_run_id="none",

@@ -10,6 +10,7 @@ from onnx import TensorProto, helper
 
 from contracts.features import CATEGORY, NUMERIC
 from contracts.params import Params, load_params
+from tests.tiny import tiny_reference
 
 
 def make_graph(width: int = len(NUMERIC), output: str = "probability") -> onnx.ModelProto:
@@ -76,5 +77,7 @@ def project(tmp_path: Path, empty_database: bytes, monkeypatch: pytest.MonkeyPat
         (tmp_path / "artifacts" / folder).mkdir(parents=True)
     (tmp_path / "artifacts/mlflow.db").write_bytes(empty_database)
     (tmp_path / "artifacts/train/final.safetensors").write_bytes(b"weights")
+    (tmp_path / "artifacts/train/final.json").write_text(json.dumps({"vocabulary": [["AA", "UA"], ["JFK"], ["LAX"]]}))
+    (tmp_path / "artifacts/compress/reference.npz").write_bytes(tiny_reference())
     (tmp_path / "artifacts/compress/student.onnx").write_bytes(make_graph().SerializeToString())
     return tmp_path

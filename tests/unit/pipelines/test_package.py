@@ -16,6 +16,7 @@ from contracts.features import NUMERIC, SCHEMA_HASH
 from contracts.params import Params
 from pipelines import package, tracking
 from pipelines.keys import signing_keys
+from tests.tiny import tiny_reference
 
 Graph = Callable[..., onnx.ModelProto]
 
@@ -97,6 +98,7 @@ def test_leftover_of_a_killed_run_does_not_get_in(project: Path, params: Params)
         "manifest.json",
         "model.onnx",
         "model.sig",
+        "reference.npz",
     }
 
 
@@ -132,6 +134,13 @@ def test_keys_that_are_no_pair_are_refused(tmp_path: Path, graph: Graph) -> None
     assert not (tmp_path / "artifact").exists()
 
 
+def test_reference_that_is_no_sample_of_the_contract_is_refused(project: Path, params: Params) -> None:
+    (project / "artifacts/compress/reference.npz").write_bytes(b"no sample")
+    with pytest.raises(ArtifactInvalid, match="the reference sample must hold rows of the feature contract"):
+        package.main(project, params)
+    assert not (project / "artifacts/candidate").exists()
+
+
 def test_artifact_can_be_read_by_others_and_its_key_cannot(tmp_path: Path, graph: Graph) -> None:
     _write(tmp_path, graph())
     assert stat.S_IMODE((tmp_path / "secrets/signing.key").stat().st_mode) == 0o600
@@ -142,10 +151,12 @@ def _write(folder: Path, model: onnx.ModelProto) -> None:
     package.write_artifact(
         folder / "artifact",
         model.SerializeToString(),
+        tiny_reference(),
         signing_keys(folder / "secrets"),
         released="student",
         as_of="2013-07-01",
         metrics={},
+        vocabulary={},
         data_sha256={},
         git=Git(commit=None, dirty=True),
         mlflow_run_id="",

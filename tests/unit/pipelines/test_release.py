@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from contracts.artifact import verify
+from contracts.artifact import FILES
 from contracts.errors import ArtifactInvalid, Unavailable
 from contracts.params import Params
 from pipelines import package, release, tracking
@@ -62,7 +63,7 @@ def test_lost_database_is_registered_anew(candidate: Path, empty_database: bytes
 def test_flipped_bit_is_refused(candidate: Path, params: Params) -> None:
     before = _state(candidate, release.release(candidate))
     package.main(candidate, params)
-    for name in ("model.onnx", "manifest.json", "model.sig"):
+    for name in FILES:
         path = candidate / "artifacts/candidate" / name
         good = path.read_bytes()
         path.write_bytes(good[:-20] + bytes([good[-20] ^ 1]) + good[-19:])

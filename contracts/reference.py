@@ -1,0 +1,47 @@
+"""What a model's inputs looked like when it was trained: a fixed sample of its training rows, inside the artifact.
+
+The monitor compares production with it wherever it runs; the training data itself stays at home.
+"""
+
+import io
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from contracts.errors import ArtifactInvalid
+from contracts.features import Category, Numeric, check_category, check_numeric
+
+REFERENCE_ROWS: Final = 5_000  # about 300 kB packed: an artifact stays small enough for a ConfigMap (1 MiB)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """`numeric` float32 [n, len(NUMERIC)], NaN is missing; `category` str [n, len(CATEGORY)], "" is missing."""
+
+    numeric: Numeric
+    category: Category
+
+
+def pack(reference: Reference) -> bytes:
+    """As .npz, without pickle: equal samples give equal bytes."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, numeric=reference.numeric, category=reference.category.astype(np.str_))
+    return buffer.getvalue()
+
+
+def unpack(content: bytes) -> Reference:
+    """
+    Raises:
+        ArtifactInvalid: no such sample, or one outside the feature contract.
+    """
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            reference = Reference(arrays["numeric"].astype(np.float32), arrays["category"].astype(object))
+        check_numeric(reference.numeric)
+        check_category(reference.category)
+    except Exception as error:  # noqa: BLE001 - numpy, zipfile and the contract share no base class
+        raise ArtifactInvalid(
+            f"the reference sample must hold rows of the feature contract, got: {error}; run `dvc repro`"
+        ) from error
+    return reference
