@@ -37,7 +37,8 @@ def perturb(
         swapped: share of the cells.
         noise: standard deviation, in those of the column.
     """
-    spread = np.nan_to_num(np.nanstd(numeric, axis=0)) if len(numeric) else np.zeros(numeric.shape[1])
+    known = np.where(np.isnan(numeric).all(axis=0), 0, numeric)  # a column without any value has no spread to measure
+    spread = np.nanstd(known, axis=0, dtype=np.float64)
     added = rng.standard_normal(numeric.shape, np.float32) * (noise * spread).astype(np.float32)
     return _swap(numeric, swapped, rng) + added, _swap(code, swapped, rng)
 
