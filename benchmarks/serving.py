@@ -31,9 +31,9 @@ import psutil
 
 from contracts.artifact import MODEL_NAME
 from contracts.files import write_json
+from contracts.store import load_champion
 from services.docs_page import example
 from services.settings import load_settings
-from contracts.store import load_champion
 
 SERVER_CORE, CLIENT_CORE = "0", "1"
 REST_PORT, GRPC_PORT, METRICS_PORT, PEER_PORT = 3900, 3901, 3902, 3903

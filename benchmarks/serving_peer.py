@@ -12,8 +12,8 @@ import msgspec
 import onnxruntime as ort
 import uvicorn
 
-from services.records import PredictAnswer, PredictBody, to_arrays
 from contracts.store import load_champion
+from services.records import PredictAnswer, PredictBody, to_arrays
 
 _decode = msgspec.json.Decoder(PredictBody).decode
 _encode = msgspec.json.Encoder().encode

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from contracts.errors import Unavailable
+from contracts.store import load_champion
 from monitoring.log import open_database
 from services.auth import ensure_token
 from services.settings import PREFIX, Settings
-from contracts.store import load_champion
 
 logger = logging.getLogger(__name__)
 

@@ -18,6 +18,7 @@ from wsgiref.simple_server import WSGIServer
 from prometheus_client import start_http_server
 
 from contracts.errors import Unavailable
+from contracts.store import load_champion
 from monitoring.log import open_database
 from monitoring.metrics import Metrics
 from monitoring.spool import Spool
@@ -27,7 +28,6 @@ from services.grpc_server import GrpcServer
 from services.predictor import Predictor
 from services.rest import Rest
 from services.settings import Settings
-from contracts.store import load_champion
 
 logger = logging.getLogger(__name__)
 

@@ -49,8 +49,8 @@ def delete(cluster: Cluster) -> None:
             f"the kind cluster `{cluster.name}` must be ours to be deleted, got one that another checkout made"
         )
     run("kind", "delete", "cluster", "--name", cluster.name, "--kubeconfig", str(cluster.kubeconfig), timeout=900)
-    for path in (cluster.complete, cluster.kubeconfig, cluster.folder / "kind.yaml", cluster.folder / "up.json"):
-        path.unlink(missing_ok=True)
+    cluster.complete.unlink(missing_ok=True)
+    cluster.kubeconfig.unlink(missing_ok=True)
 
 
 def _create(cluster: Cluster) -> None:

@@ -40,7 +40,7 @@ def up(cluster: Cluster, grafana: bool = False) -> dict[str, float]:
     Raises:
         WindsockError: one sentence on what is missing or was refused. Nothing is taken away: run it again when mended.
     """
-    started, seconds = time.monotonic(), dict[str, float]()
+    started, seconds, made = time.monotonic(), dict[str, float](), not cluster.complete.exists()
     with step("checks: docker, kind, kubectl, disk, ports", seconds):
         read_champion(cluster.root / "artifacts/store")
         check(cluster)
@@ -58,7 +58,7 @@ def up(cluster: Cluster, grafana: bool = False) -> dict[str, float]:
         _load_public(cluster, workers(nodes), grafana, seconds)
         # The database first: the service does not start without it, and its image is there already.
         kubectl.apply(manifests, "--selector=app.kubernetes.io/name=postgres")
-        built.result()
+        built_now = built.result()
     _load_ours(cluster, images, workers(nodes), seconds)
     with step("manifests applied", seconds):
         kubectl.apply(manifests)
@@ -69,15 +69,21 @@ def up(cluster: Cluster, grafana: bool = False) -> dict[str, float]:
         _wait_for_answer(cluster)
     seconds["total"] = round(time.monotonic() - started, 1)
     write_json(cluster.folder / "flight.json", {"flights": [example()]})
-    write_json(cluster.folder / "up.json", {"seconds": seconds, "images": [images.serving, images.monitor]})
+    told = {"seconds": seconds, "made_now": made, "built_now": built_now}
+    write_json(cluster.folder / "up.json", told)
+    if made:
+        write_json(cluster.folder / "made.json", told)
     logger.info("%-58s %6.1f s", "cluster is up", seconds["total"])
     return seconds
 
 
-def _build(root: Path, images: Images, seconds: dict[str, float]) -> None:
+def _build(root: Path, images: Images, seconds: dict[str, float]) -> bool:
+    """Whether any was built now."""
+    built_now = False
     for target, image in (("serving", images.serving), ("monitor", images.monitor)):
         with step(f"image {image}", seconds):
-            build(root, target, image)
+            built_now |= build(root, target, image)
+    return built_now
 
 
 def _load_public(cluster: Cluster, names: list[str], grafana: bool, seconds: dict[str, float]) -> None:

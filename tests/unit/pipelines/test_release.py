@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from contracts.artifact import verify
-from contracts.artifact import FILES
+from contracts.artifact import FILES, verify
 from contracts.errors import ArtifactInvalid, Unavailable
 from contracts.params import Params
 from pipelines import package, release, tracking
