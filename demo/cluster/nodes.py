@@ -54,6 +54,7 @@ def delete(cluster: Cluster) -> None:
 
 
 def _create(cluster: Cluster) -> None:
+    cluster.complete.unlink(missing_ok=True)  # of one that was deleted behind our back
     write_atomic(cluster.owner, f"made by {cluster.root}\n".encode())
     config = cluster.folder / "kind.yaml"
     write_atomic(config, json.dumps(configuration(cluster), indent=1).encode())

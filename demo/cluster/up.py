@@ -15,7 +15,7 @@ from demo.cluster.explain import explain, is_ready
 from demo.cluster.images import GRAFANA, PUBLIC, Images, build, load, name_images, workers
 from demo.cluster.manifests import read_champion, render
 from demo.cluster.nodes import address, ensure_nodes
-from demo.cluster.preflight import check
+from demo.cluster.preflight import check, find_nodes
 from demo.cluster.secrets import ensure_secrets
 from demo.cluster.settings import NAMESPACE, Cluster
 from demo.cluster.tools import Kubectl, step
@@ -40,10 +40,11 @@ def up(cluster: Cluster, grafana: bool = False) -> dict[str, float]:
     Raises:
         WindsockError: one sentence on what is missing or was refused. Nothing is taken away: run it again when mended.
     """
-    started, seconds, made = time.monotonic(), dict[str, float](), not cluster.complete.exists()
+    started, seconds = time.monotonic(), dict[str, float]()
     with step("checks: docker, kind, kubectl, disk, ports", seconds):
         read_champion(cluster.root / "artifacts/store")
         check(cluster)
+        made_now = not (cluster.complete.exists() and find_nodes(cluster))
     images = name_images(cluster.root)
     with ThreadPoolExecutor(max_workers=1) as builder:  # builds wait for the network, the cluster for itself
         built = builder.submit(_build, cluster.root, images, seconds)
@@ -68,13 +69,17 @@ def up(cluster: Cluster, grafana: bool = False) -> dict[str, float]:
     with step("an answer over REST", seconds):
         _wait_for_answer(cluster)
     seconds["total"] = round(time.monotonic() - started, 1)
-    write_json(cluster.folder / "flight.json", {"flights": [example()]})
-    told = {"seconds": seconds, "made_now": made, "built_now": built_now}
-    write_json(cluster.folder / "up.json", told)
-    if made:
-        write_json(cluster.folder / "made.json", told)
+    _remember(cluster, {"seconds": seconds, "made_now": made_now, "built_now": built_now})
     logger.info("%-58s %6.1f s", "cluster is up", seconds["total"])
     return seconds
+
+
+def _remember(cluster: Cluster, told: dict[str, Any]) -> None:
+    """What this run took, what the making of the cluster took, and a request to try."""
+    write_json(cluster.folder / "flight.json", {"flights": [example()]})
+    write_json(cluster.folder / "up.json", told)
+    if told["made_now"]:
+        write_json(cluster.folder / "made.json", told)
 
 
 def _build(root: Path, images: Images, seconds: dict[str, float]) -> bool:
