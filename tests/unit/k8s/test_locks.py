@@ -1,0 +1,33 @@
+"""The locks that images are made of: exact, hashed, alike, and without what must not be in them."""
+
+import re
+
+import pytest
+
+from tests.manifests import ROOT
+
+
+def pins(name: str) -> dict[str, set[str]]:
+    """Library -> its versions (more than one where Python versions or platforms differ)."""
+    text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
+    found: dict[str, set[str]] = {}
+    for library, exact in re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(\S+)", text, re.MULTILINE):
+        found.setdefault(library, set()).add(exact)
+    return found
+
+
+@pytest.mark.parametrize("name", ["serving.txt", "monitor.txt"])
+def test_every_line_is_exact_and_hashed(name: str) -> None:
+    text = (ROOT / "requirements" / name).read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert len(lines) > 50
+    assert all("==" in line and "--hash=sha256:" in line for line in lines)
+    assert "://" not in text  # no index, no path
+
+
+def test_the_monitor_has_the_service_s_versions_and_no_training() -> None:
+    serving, monitor = pins("serving.txt"), pins("monitor.txt")
+    assert {name: monitor.get(name) for name in serving} == serving
+    assert {"evidently", "pandas"} <= set(monitor) - set(serving)
+    assert not {"torch", "dvc", "mlflow", "mlflow-skinny", "lightgbm"} & set(monitor)
+    assert all(int(exact.split(".")[0]) < 3 for exact in monitor["pandas"])
