@@ -36,16 +36,8 @@ def render(
     """
     if overlay not in OVERLAYS:
         raise ParameterError(f"`overlay` must be one of {', '.join(OVERLAYS)}, got {overlay!r}")
-    store, public_key = root / "artifacts/store", root / "secrets/signing.pub"
-    digest = read_champion(store)
-    verify(store / digest, public_key, digest)
-    files = sorted(path for path in (store / digest).iterdir() if path.is_file())
-    size = sum(path.stat().st_size for path in files)
-    if size > MAX_MODEL_BYTES - 4096:
-        raise DataError(
-            f"the model must have at most {MAX_MODEL_BYTES} bytes to travel as a ConfigMap, got {size}; "
-            "docs/adr/0015 names other ways"
-        )
+    digest, files = find_model(root)
+    public_key = root / "secrets/signing.pub"
     shutil.rmtree(folder, ignore_errors=True)
     for path in files:
         write_atomic(folder / "model" / path.name, path.read_bytes())
@@ -56,13 +48,29 @@ def render(
     return run("kubectl", "kustomize", str(folder)).encode()
 
 
-def read_champion(store: Path) -> str:
+def find_model(root: Path) -> tuple[str, list[Path]]:
+    """Digest and files of the champion, verified and small enough.
+
+    Raises:
+        DataError: no released model, or one that no ConfigMap can hold.
+        ArtifactInvalid: it does not verify.
+    """
+    store = root / "artifacts/store"
     try:
-        return (store / "champion").read_text(encoding="ascii").strip()
+        digest = (store / "champion").read_text(encoding="ascii").strip()
     except OSError as error:
         raise DataError(
             f"`{store / 'champion'}` must name a released model, got none; run `make repro release` first"
         ) from error
+    verify(store / digest, root / "secrets/signing.pub", digest)
+    files = sorted(path for path in (store / digest).iterdir() if path.is_file())
+    size = sum(path.stat().st_size for path in files)
+    if size > MAX_MODEL_BYTES - 4096:
+        raise DataError(
+            f"the model must have at most {MAX_MODEL_BYTES} bytes to travel as a ConfigMap, got {size}; "
+            "docs/adr/0015 names other ways"
+        )
+    return digest, files
 
 
 def _kustomization(

@@ -13,7 +13,7 @@ from contracts.errors import Unavailable
 from contracts.files import write_json
 from demo.cluster.explain import explain, is_ready
 from demo.cluster.images import GRAFANA, PUBLIC, Images, build, load, name_images, workers
-from demo.cluster.manifests import read_champion, render
+from demo.cluster.manifests import find_model, render
 from demo.cluster.nodes import address, ensure_nodes
 from demo.cluster.preflight import check, find_nodes
 from demo.cluster.secrets import ensure_secrets
@@ -41,8 +41,8 @@ def up(cluster: Cluster, grafana: bool = False) -> dict[str, float]:
         WindsockError: one sentence on what is missing or was refused. Nothing is taken away: run it again when mended.
     """
     started, seconds = time.monotonic(), dict[str, float]()
-    with step("checks: docker, kind, kubectl, disk, ports", seconds):
-        read_champion(cluster.root / "artifacts/store")
+    with step("checks: model, docker, kind, kubectl, disk, ports", seconds):
+        find_model(cluster.root)
         check(cluster)
         made_now = not (cluster.complete.exists() and find_nodes(cluster))
     images = name_images(cluster.root)
