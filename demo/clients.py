@@ -37,7 +37,7 @@ class Request:
     event_time: str | None = None
 
 
-class Refused(WindsockError):  # noqa: N818 - named as its siblings in contracts/errors.py are
+class Refused(WindsockError):
     """The service answered, but not with scores. `status` is the HTTP status or the name of the gRPC code."""
 
     def __init__(self, status: str, message: str) -> None:
@@ -153,7 +153,7 @@ class GrpcClient:
         return scores
 
 
-class _Lost(Exception):  # noqa: N818 - never leaves this module
+class _Lost(Exception):
     """gRPC's UNAVAILABLE."""
 
 

@@ -6,17 +6,20 @@ series is bounded; tests/contract/test_metrics.py counts them. Each registry is 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, Literal, get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Metric
+from prometheus_client.registry import Collector
 
 from contracts.errors import Code
 from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES
+from monitoring.row_counts import ManyHistogram, RowCounts
 
 Protocol = Literal["rest", "grpc"]
 Measure = Literal["auc", "log_loss", "brier", "ece", "positive_share"]
 ReleaseMeasure = Literal["auc", "log_loss", "brier", "ece", "auc_low"]
+Merge = Literal["livesum", "livemax", "livemin"]
 FEATURES: Final = (*NUMERIC_NAMES, *CATEGORY_NAMES)
 LATENCY_EDGES: Final = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0)  # seconds; .02 is the objective
 ROW_EDGES: Final = (1, 2, 8, 32, 128, 512, 2048, 8192)
@@ -33,11 +36,23 @@ class _Declared:
     def _counter(self, name: str, what: str, labels: tuple[str, ...] = ()) -> Counter:
         return Counter(f"windsock_{name}", what, labels, registry=self.registry)
 
-    def _gauge(self, name: str, what: str, labels: tuple[str, ...] = ()) -> Gauge:
-        return Gauge(f"windsock_{name}", what, labels, registry=self.registry)
+    def _gauge(self, name: str, what: str, labels: tuple[str, ...] = (), *, merge: Merge = "livesum") -> Gauge:
+        """Args: merge: what several workers make of their values; with one worker nothing is merged."""
+        return Gauge(f"windsock_{name}", what, labels, registry=self.registry, multiprocess_mode=merge)
 
-    def _histogram(self, name: str, what: str, edges: tuple[float, ...], labels: tuple[str, ...] = ()) -> Histogram:
-        return Histogram(f"windsock_{name}", what, labels, buckets=edges, registry=self.registry)
+    def _histogram(self, name: str, what: str, edges: tuple[float, ...], labels: tuple[str, ...] = ()) -> ManyHistogram:
+        return ManyHistogram(f"windsock_{name}", what, labels, buckets=edges, registry=self.registry)
+
+
+class _Refresher(Collector):
+    """Has no metrics of its own: it stands first in its registry, and calls `refresh` when the metrics are asked for."""
+
+    def __init__(self, refresh: Callable[[], None]) -> None:
+        self._refresh = refresh
+
+    def collect(self) -> Iterable[Metric]:
+        self._refresh()
+        return ()
 
 
 class Metrics(_Declared):
@@ -45,18 +60,26 @@ class Metrics(_Declared):
 
     def __init__(self) -> None:
         super().__init__()
+        self.on_refresh: list[Callable[[], None]] = []
+        self.registry.register(_Refresher(self.refresh))
         self._count_requests()
         self._count_inputs()
         self._count_log()
         self._count_labels()
-        self._model = self._gauge("model_info", "The model that is served.", ("digest", "version", "released", "as_of"))
-        self._trained = self._gauge(
-            "last_training_timestamp_seconds", "When the served model was packaged, after its training."
+        self._model = self._gauge(
+            "model_info", "The model that is served.", ("digest", "version", "released", "as_of"), merge="livemax"
         )
+        self._trained = self._gauge(
+            "last_training_timestamp_seconds", "When the served model was packaged, after its training.", merge="livemax"
+        )
+
+    def refresh(self) -> None:
+        """Bring up to date what is not counted at once. A scrape of the registry does it by itself."""
+        for update in self.on_refresh:
+            update()
 
     def _count_requests(self) -> None:
         requests = self._counter("requests", "Prediction requests, by how they ended.", ("protocol", "code"))
-        errors = self._counter("errors", "Prediction requests that were refused or failed.", ("protocol", "code"))
         rows = self._counter("rows", "Rows that were scored.", ("protocol",))
         seconds = self._histogram(
             "request_seconds", "From a prediction request's last byte to its answer.", LATENCY_EDGES, ("protocol",)
@@ -69,10 +92,7 @@ class Metrics(_Declared):
                 answered=requests.labels(protocol, "ok").inc,
                 scored=rows.labels(protocol).inc,
                 batch=batch.observe,
-                refused={
-                    code: (requests.labels(protocol, code).inc, errors.labels(protocol, code).inc)
-                    for code in get_args(Code)
-                },
+                errors={code: requests.labels(protocol, code).inc for code in get_args(Code)},
                 seconds=seconds.labels(protocol).observe,
                 in_flight=in_flight.labels(protocol).inc,
             )
@@ -80,18 +100,24 @@ class Metrics(_Declared):
         }
 
     def _count_inputs(self) -> None:
-        """`missing` is in the contract's order, numbers first; `unknown` in that of its categories."""
-        self.score = self._histogram("prediction_score", "Predicted probability of arriving late.", SCORE_EDGES).observe
+        score = self._histogram("prediction_score", "Predicted probability of arriving late.", SCORE_EDGES)
         missing = self._counter("missing_inputs", "Inputs that requests left out.", ("feature",))
         unknown = self._counter("unknown_inputs", "Categories that the vocabulary does not have.", ("feature",))
-        self.missing = tuple(missing.labels(feature).inc for feature in FEATURES)
-        self.unknown = tuple(unknown.labels(feature).inc for feature in CATEGORY_NAMES)
+        self.rows = RowCounts(
+            score,
+            [missing.labels(feature).inc for feature in FEATURES],
+            [unknown.labels(feature).inc for feature in CATEGORY_NAMES],
+        )
+        self.on_refresh.append(self.rows.count)
 
     def _count_log(self) -> None:
-        self.pending_rows = self._gauge("spool_pending_rows", "Spooled rows not yet in the database.")
         self.unmoved_rows = self._gauge("spool_unmoved_rows", "Spooled rows not yet in the database.")
-        self.oldest = self._gauge("spool_oldest_seconds", "Age of the oldest row not yet in the database; 0: none.")
-        self.database_up = self._gauge("database_up", "Whether the last write to the database succeeded.")
+        self.oldest = self._gauge(
+            "spool_oldest_seconds", "Age of the oldest row not yet in the database; 0: none.", merge="livemax"
+        )
+        self.database_up = self._gauge(
+            "database_up", "Whether the last write to the database succeeded.", merge="livemin"
+        )
         self.database_up.set(1)  # `windsock serve` has tried it before anything is scraped
         self.moved_rows = self._counter("moved_rows", "Rows that moved from the spool into the database.")
 
@@ -100,20 +126,20 @@ class Metrics(_Declared):
         self.labels = {late: labels.labels("true" if late else "false").inc for late in (True, False)}
         self.label_delay = self._histogram(
             "label_delay_seconds", "From landing to the label's delivery, on the caller's clock.", DELAY_EDGES
-        ).observe
+        )
 
     def set_model(
-        self, name: str, digest: str, *, released: str = "", as_of: str = "", created_at: float = math.nan
+        self, digest: str, *, released: str, as_of: str, created_at: float, vocabulary: dict[str, list[str]]
     ) -> None:
-        """Args: created_at: seconds since 1970, from the manifest; the others as there."""
-        del name  # there is one model; its name is in every address
+        """Args: created_at: seconds since 1970. All from the manifest."""
         self._model.clear()
         self._model.labels(digest, digest[:12], released, as_of).set(1)
         self._trained.set(created_at)
+        self.rows.know(vocabulary)
 
 
 class ProtocolMetrics:
-    """The metrics of one protocol. A request is counted once, when it ends: by `rows` or by `errors`."""
+    """The metrics of one protocol. A request is counted once, when it ends: by `ok` or by one of `errors`."""
 
     __slots__ = ("_answered", "_batch", "_scored", "errors", "in_flight", "seconds")
 
@@ -122,33 +148,22 @@ class ProtocolMetrics:
         answered: Callable[[], None],
         scored: Callable[[float], None],
         batch: Callable[[float], None],
-        refused: dict[Code, tuple[Callable[[], None], Callable[[], None]]],
+        errors: dict[Code, Callable[[], None]],
         seconds: Callable[[float], None],
         in_flight: Callable[[float], None],
     ) -> None:
         self._answered = answered
         self._scored = scored
         self._batch = batch
-        self.errors = {code: _both(*counters) for code, counters in refused.items()}
+        self.errors = errors
         self.seconds = seconds
         self.in_flight = in_flight
 
-    def requests(self) -> None:
-        """A request came. Nothing to count yet: how it ends is not known."""
-
-    def rows(self, rows: int) -> None:
+    def ok(self, rows: int) -> None:
         """A request was answered with so many scores."""
         self._answered()
         self._scored(rows)
         self._batch(rows)
-
-
-def _both(first: Callable[[], None], second: Callable[[], None]) -> Callable[[], None]:
-    def count() -> None:
-        first()
-        second()
-
-    return count
 
 
 class MonitorMetrics(_Declared):

@@ -143,7 +143,7 @@ def auc_difference_interval(
 
 
 def auc_low(late: NDArray[Any], score: NDArray[Any], blocks: NDArray[Any], rounds: int = 1000, seed: int = 0) -> float:
-    """Lower end of the 95 % interval of one scorer's AUC, by the same bootstrap: a constant scorer has .5 in all of it."""
+    """Lower end of the 95 % interval of one scorer's AUC, by the same bootstrap: a constant scorer always has .5."""
     return 0.5 + auc_difference_interval(late, score, np.zeros(len(late)), blocks, rounds, seed).low
 
 

@@ -78,6 +78,7 @@ def _schemas() -> dict[str, Any]:
     request_id = {"type": "string", "maxLength": MAX_ID_LENGTH, "description": "key in the prediction log"}
     text, number = {"type": "string"}, {"type": "number"}
     label = {"id": request_id, "row": {"type": "integer", "minimum": 0, "default": 0}, "late": {"type": "boolean"}}
+    delivered = _INSTANT | {"description": "the caller's clock at delivery; now when left out"}
     tensors = {"type": "array", "items": {"$ref": "#/components/schemas/Tensor"}}
     return {
         "Error": _object({"error": text}),
@@ -92,7 +93,7 @@ def _schemas() -> dict[str, Any]:
             required=["flights"],
         ),
         "PredictAnswer": _object({"id": text, "model_version": text, "probabilities": _array(number)}),
-        "Label": _object(label | {"landed_at": _INSTANT}, required=["id", "late"]),
+        "Label": _object(label | {"landed_at": _INSTANT, "delivered_at": delivered}, required=["id", "late"]),
         "LabelsBody": _object({"labels": _array({"$ref": "#/components/schemas/Label"})}),
         "LabelsAnswer": _object({"accepted": {"type": "integer"}}),
         "Tensor": _object(

@@ -82,11 +82,11 @@ class Predictor:
         self._warm_up()
         manifest = artifact.manifest
         metrics.set_model(
-            self.name,
             self._digest,
             released=manifest.released,
             as_of=manifest.as_of,
             created_at=datetime.fromisoformat(manifest.created_at).timestamp(),
+            vocabulary=manifest.vocabulary,
         )
 
     def predict(self, request: Request) -> NDArray[np.float32]:
@@ -117,18 +117,24 @@ class Predictor:
             score=scores.tolist(),
         )
         self._append([record], len(scores))
-        self._metrics.of[request.protocol].rows(len(scores))
+        self._metrics.of[request.protocol].ok(len(scores))
+        self._metrics.rows.add(request.numeric, request.category, scores)
         return scores
 
-    def label(self, labels: list[LabelRecord]) -> None:
+    def label(self, labels: list[LabelRecord], delays: NDArray[np.float64]) -> None:
         """Take in what became of predicted rows. Thread-safe.
+
+        Args:
+            delays: seconds from landing to delivery, of the labels that tell the landing.
 
         Raises:
             Unavailable: nothing was written, so nothing may be acknowledged.
         """
         self._append([*labels], len(labels))
-        for label in labels:
-            self._metrics.labels[label.late]()
+        late = sum(label.late for label in labels)
+        self._metrics.labels[True](late)
+        self._metrics.labels[False](len(labels) - late)
+        self._metrics.label_delay.observe_many(delays)
 
     def _append(self, records: list[Record], rows: int) -> None:
         try:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from contracts.errors import InvalidInput
 from contracts.features import CATEGORY, NUMERIC, Category, Numeric
@@ -33,10 +34,13 @@ class PredictAnswer(msgspec.Struct):
 
 
 class Label(msgspec.Struct, forbid_unknown_fields=True):
+    """`delivered_at`: the caller's clock at delivery, for those who play the past; None is now."""
+
     id: str
     late: bool
     row: int = 0
     landed_at: datetime | None = None
+    delivered_at: datetime | None = None
 
 
 class LabelsBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -74,3 +78,11 @@ def to_records(labels: Sequence[Label]) -> list[LabelRecord]:
         if not 0 <= label.row < 2**31:
             raise InvalidInput(f"`row` must be the row of the request, from 0 on, got {label.row}; correct it")
     return [LabelRecord(la.id, la.row, la.late, as_utc(la.landed_at), received_at) for la in labels]
+
+
+def delays(labels: Sequence[Label]) -> NDArray[np.float64]:
+    """Seconds from landing to delivery, of the labels that tell their landing. A landing in the future counts as 0."""
+    clock = now()
+    pairs = [(as_utc(la.landed_at), as_utc(la.delivered_at) or clock) for la in labels]
+    found = [(delivered - landed).total_seconds() for landed, delivered in pairs if landed is not None]
+    return np.maximum(np.array(found, np.float64), 0)
