@@ -46,6 +46,14 @@ LABELS: Final = sa.Table(
     sa.Column("received_at", sa.DateTime, nullable=False),  # UTC
 )
 _INSERT: Final[dict[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+# A machine that vanishes sends no goodbye: without limits a try would hang for a quarter of an hour.
+_LIMITS: Final[dict[str, Any]] = {
+    "connect_timeout": 5,  # seconds, as all but the last
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,  # ms
+}
 _encode = msgspec.json.Encoder().encode
 _decode_numbers = msgspec.json.Decoder(list[float | None]).decode
 _decode_strings = msgspec.json.Decoder(list[str]).decode
@@ -80,7 +88,8 @@ def open_database(url: str) -> sa.Engine:
 
 def connect(url: str) -> sa.Engine:
     """An engine; SQLite's in WAL mode, so that readers and the writer do not wait for each other."""
-    engine = sa.create_engine(url, pool_pre_ping=True)
+    limits = _LIMITS if sa.make_url(url).get_backend_name() == "postgresql" else {}
+    engine = sa.create_engine(url, pool_pre_ping=True, connect_args=limits)
     if engine.dialect.name == "sqlite":
 
         @sa.event.listens_for(engine, "connect")

@@ -45,7 +45,7 @@ class _Declared:
 
 
 class _Refresher(Collector):
-    """Has no metrics of its own: it stands first in its registry, and calls `refresh` when the metrics are asked for."""
+    """Has no metrics of its own: it stands first in its registry and calls `refresh` at every scrape."""
 
     def __init__(self, refresh: Callable[[], None]) -> None:
         self._refresh = refresh
@@ -69,9 +69,8 @@ class Metrics(_Declared):
         self._model = self._gauge(
             "model_info", "The model that is served.", ("digest", "version", "released", "as_of"), merge="livemax"
         )
-        self._trained = self._gauge(
-            "last_training_timestamp_seconds", "When the served model was packaged, after its training.", merge="livemax"
-        )
+        what = "When the served model was packaged, after its training."
+        self._trained = self._gauge("last_training_timestamp_seconds", what, merge="livemax")
 
     def refresh(self) -> None:
         """Bring up to date what is not counted at once. A scrape of the registry does it by itself."""

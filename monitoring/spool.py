@@ -50,8 +50,15 @@ class LabelRecord(msgspec.Struct, tag="label"):
     received_at: datetime
 
 
+class _Moment(msgspec.Struct):
+    """What every record has."""
+
+    received_at: datetime
+
+
 Record = PredictionRecord | LabelRecord
 _encoder = msgspec.json.Encoder()
+_decode_moment = msgspec.json.Decoder(_Moment).decode
 
 
 @dataclass(slots=True)
@@ -108,6 +115,19 @@ class Spool:
         """Closed segments in the order in which they were written, then the one that grows."""
         with self._lock:
             return [*self.adopted, *self._closed, self._active]
+
+    def oldest(self) -> datetime | None:
+        """When the oldest record that is not yet moved was received (UTC without a zone). None: all are moved."""
+        for segment in self.segments():
+            if segment.offset == segment.size:
+                continue
+            try:
+                with segment.path.open("rb") as file:
+                    file.seek(segment.offset)
+                    return _decode_moment(file.readline()).received_at
+            except (OSError, msgspec.MsgspecError):  # moved and deleted meanwhile, or damaged: the writer will skip it
+                continue
+        return None
 
     def drop(self, segment: Segment) -> None:
         """Delete a closed segment that the database has in full."""

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,8 @@ logger = logging.getLogger(__name__)
 CHUNK_BYTES: Final = 128 * 2**10  # read and inserted at once: about 200 single rows
 IDLE_SECONDS: Final = 0.2  # between looks at a spool without news
 BACK_OFF_SECONDS: Final = (0.1, 5.0)  # first and longest wait for a database that is away
+FLUSH_PAUSE_SECONDS: Final = 0.5  # longest wait once the service ends
+LAST_TRY_SECONDS: Final = 1.0  # for a chunk that is on its way when the time for the end is over
 
 _decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
 
@@ -28,24 +31,30 @@ class Writer:
     def __init__(self, spool: Spool, engine: sa.Engine, metrics: Metrics) -> None:
         self._spool = spool
         self._engine = engine
-        self._stopping = threading.Event()
+        self._stopping = threading.Event()  # move what is left and end
+        self._over = threading.Event()  # end
         self._adopted_rows = 0
         self._moved_rows = 0
         self._wait = BACK_OFF_SECONDS[0]
         self._metrics = metrics
-        metrics.unmoved_rows.set_function(self.unmoved_rows)
+        metrics.on_refresh.append(self._refresh)
         self._thread = threading.Thread(target=self._run, name="spool-writer", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
-        """Move what is left and end. A database that is away is tried once more; its rows stay in the spool."""
+    def stop(self, seconds: float) -> None:
+        """Move what is left and end. A database that is away is tried for so long; its rows stay in the spool."""
         self._spool.close_active()
         self._stopping.set()
-        self._thread.join()
-        self._spool.release()
-        self._engine.dispose()
+        self._thread.join(seconds)
+        self._over.set()
+        self._thread.join(LAST_TRY_SECONDS)
+        if left := self.unmoved_rows():
+            logger.warning("%d rows are not in the database; they stay in the spool, the next start moves them", left)
+        if not self._thread.is_alive():  # else it hangs in the database, and the end of the process ends it
+            self._spool.release()
+            self._engine.dispose()
 
     def is_running(self) -> bool:
         return self._thread.is_alive()
@@ -57,16 +66,26 @@ class Writer:
     def unmoved_rows(self) -> int:
         return self._spool.appended_rows + self._adopted_rows - self._moved_rows
 
+    def oldest_seconds(self) -> float:
+        """Age of the oldest row that is not yet in the database, 0 when there is none."""
+        oldest = self._spool.oldest()
+        return 0.0 if oldest is None else max((datetime.now(UTC).replace(tzinfo=None) - oldest).total_seconds(), 0.0)
+
+    def _refresh(self) -> None:
+        self._metrics.unmoved_rows.set(self.unmoved_rows())
+        self._metrics.oldest.set(self.oldest_seconds())
+
     def _run(self) -> None:
         self._adopted_rows = sum(_rows(chunk) for s in self._spool.adopted for chunk, _ in _chunks(s))
-        while True:
-            last_round = self._stopping.is_set()
+        while not self._over.is_set():
+            stopping = self._stopping.is_set()
             pause = self._try()
-            if last_round:
-                if left := self.unmoved_rows():
-                    logger.warning("%d rows stay in the spool; the next start moves them", left)
+            if not stopping:
+                self._stopping.wait(pause)
+            elif self.unmoved_rows():
+                self._over.wait(min(pause, FLUSH_PAUSE_SECONDS))
+            else:
                 return
-            self._stopping.wait(pause)
 
     def _try(self) -> float:
         """Move what there is. Returns the seconds until the next try."""
@@ -89,6 +108,8 @@ class Writer:
         for segment in self._spool.segments():
             closed = segment.closed  # read first: a segment that closes meanwhile may have grown behind our last look
             for chunk, end in _chunks(segment):
+                if self._over.is_set():
+                    return
                 insert(self._engine, chunk)
                 segment.offset = end
                 self._moved_rows += _rows(chunk)

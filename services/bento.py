@@ -22,11 +22,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 REQUEST_SECONDS: Final = 10  # for the whole of a request; also ends a body that never does
-BENTO_HEALTH: Final = ("/livez", "/healthz", "/readyz")
 
 
 class Front:
-    """Answers before BentoML's router does, which would show its own pages to anybody. It keeps health."""
+    """Answers before BentoML's router does, which would show its own pages to anybody."""
 
     worker: "Worker | None" = None
 
@@ -34,7 +33,7 @@ class Front:
         self._app = app
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        if scope["type"] == "http" and scope["path"] not in BENTO_HEALTH and self.worker is not None:
+        if scope["type"] == "http" and self.worker is not None:
             await self.worker.rest(scope, receive, send)
         else:
             await self._app(scope, receive, send)
@@ -56,10 +55,11 @@ class Windsock:
         # BentoML sets this for the workers that share metrics through files; ours is one, and a plain number is faster.
         # prometheus-client looks at it when it is imported, so that must come later.
         os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+        from monitoring.metrics import Metrics
         from services.worker import Worker
 
         try:
-            Front.worker = Worker(load_settings())
+            Front.worker = Worker(load_settings(), Metrics())
             await Front.worker.start()
         except WindsockError as error:
             _give_up(str(error))
@@ -71,9 +71,6 @@ class Windsock:
     async def stop(self) -> None:
         if Front.worker is not None:
             await Front.worker.stop()
-
-    async def __is_ready__(self) -> bool:
-        return Front.worker is not None and Front.worker.predictor.ready
 
 
 def _give_up(message: str) -> None:

@@ -37,7 +37,6 @@ class Authentication(grpc.aio.ServerInterceptor):
             except Exception as error:  # noqa: BLE001 - as above
                 code, text = describe(error)
                 if handler_call_details.method == f"/{SERVICE}/ModelInfer":
-                    self._metrics.requests()
                     self._metrics.errors[code]()
                 return await _refusing(continuation, handler_call_details, STATUS[code][1], text)
         return await continuation(handler_call_details)

@@ -3,7 +3,6 @@
 BentoML's services do not speak gRPC, so this one starts in the BentoML worker, on its loop, over the same predictor.
 """
 
-import asyncio
 import time
 from datetime import datetime
 from typing import Final
@@ -19,21 +18,24 @@ from contracts.errors import ContractViolation, NotFound
 from monitoring.metrics import Metrics
 from services import metadata
 from services.auth import Guard
+from services.batches import LARGE_BYTES, Batches
 from services.generated import open_inference_pb2 as pb
 from services.generated import open_inference_pb2_grpc as pb_grpc
 from services.grpc_auth import SERVICE, Authentication, Context
 from services.json_infer import event_time
-from services.predictor import LARGE_BYTES, MAX_BYTES, Predictor, Request
+from services.predictor import MAX_BYTES, Predictor, Request
 from services.protocol import CATEGORY_INPUT, NUMERIC_INPUT, Tensor, as_text, assemble, check_model, check_outputs
 from services.status import STATUS, describe
 
 MAX_CONCURRENT: Final = 256  # calls at once; more are refused with RESOURCE_EXHAUSTED
+CALL_GRACE_MS: Final = 10_000  # for calls that are in flight when their connection has become too old
 _CONTENTS: Final = {NUMERIC_INPUT.name: "fp32_contents", CATEGORY_INPUT.name: "bytes_contents"}
 
 
 class Servicer(pb_grpc.GRPCInferenceServiceServicer):
-    def __init__(self, predictor: Predictor, metrics: Metrics) -> None:
+    def __init__(self, predictor: Predictor, metrics: Metrics, batches: Batches) -> None:
         self._predictor = predictor
+        self._batches = batches
         self._metrics = metrics.of["grpc"]
 
     async def ServerLive(self, request: pb.ServerLiveRequest, context: Context) -> pb.ServerLiveResponse:  # noqa: N802, ARG002 - names of the protocol
@@ -56,11 +58,10 @@ class Servicer(pb_grpc.GRPCInferenceServiceServicer):
     async def ModelInfer(self, request: pb.ModelInferRequest, context: Context) -> pb.ModelInferResponse:  # noqa: N802 - as above
         started = time.perf_counter()
         metrics = self._metrics
-        metrics.requests()
         metrics.in_flight(1)
         try:
             if request.ByteSize() > LARGE_BYTES:
-                return await asyncio.to_thread(self._infer, request, started)
+                return await self._batches.run(lambda large: self._infer(large, started), request)
             return self._infer(request, started)
         except Exception as error:
             code, text = describe(error)
@@ -136,20 +137,33 @@ def encode(scores: NDArray[np.float32], request_id: str, predictor: Predictor, *
 
 
 class GrpcServer:
-    """Starts and stops with the worker."""
+    """Starts and stops with the worker. `connection_seconds`: see `Settings.grpc_connection_seconds`."""
 
-    def __init__(self, predictor: Predictor, guard: Guard, metrics: Metrics, address: str) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        guard: Guard,
+        metrics: Metrics,
+        batches: Batches,
+        *,
+        address: str,
+        connection_seconds: float,
+    ) -> None:
         self._health = health.aio.HealthServicer()
+        options = [
+            ("grpc.max_receive_message_length", MAX_BYTES),
+            ("grpc.so_reuseport", 0),  # a second service on the port is an error, not a partner
+        ]
+        if connection_seconds:
+            options += [
+                ("grpc.max_connection_age_ms", round(connection_seconds * 1_000)),
+                ("grpc.max_connection_age_grace_ms", CALL_GRACE_MS),
+            ]
         self._server = grpc.aio.server(
-            interceptors=[Authentication(guard, metrics)],
-            maximum_concurrent_rpcs=MAX_CONCURRENT,
-            options=[
-                ("grpc.max_receive_message_length", MAX_BYTES),
-                ("grpc.so_reuseport", 0),  # a second service on the port is an error, not a partner
-            ],
+            interceptors=[Authentication(guard, metrics)], maximum_concurrent_rpcs=MAX_CONCURRENT, options=options
         )
         pb_grpc.add_GRPCInferenceServiceServicer_to_server(  # type: ignore[no-untyped-call] # generated
-            Servicer(predictor, metrics), self._server
+            Servicer(predictor, metrics, batches), self._server
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)

@@ -25,7 +25,7 @@ from services.settings import PREFIX, Settings
 logger = logging.getLogger(__name__)
 
 START_SECONDS: Final = 60.0  # until the worker takes its end of the lifeline
-STOP_SECONDS: Final = 60.0  # beyond `drain_seconds`, until the processes are killed
+STOP_SECONDS: Final = 60.0  # beyond `drain_seconds` and `flush_seconds`, until the processes are killed
 _BENTOML: Final = {"BENTOML_DO_NOT_TRACK": "True", "DO_NOT_TRACK": "1"}
 
 
@@ -120,7 +120,7 @@ async def _supervise(settings: Settings, folder: Path) -> int:
             if not asked.is_set():
                 logger.error("the service must run until it is told to stop, got an early end: %s", reason)
         finally:
-            in_time = await _end(process, lifeline, settings.drain_seconds + STOP_SECONDS)
+            in_time = await _end(process, lifeline, settings.drain_seconds + settings.flush_seconds + STOP_SECONDS)
     return 0 if asked.is_set() and in_time else 1
 
 

@@ -22,9 +22,6 @@ from monitoring.spool import LabelRecord, PredictionRecord, Record, Spool
 
 MAX_ROWS: Final = 8_192  # a request
 MAX_BYTES: Final = 16 * 2**20  # a request: 8,192 named records are about 8 MiB
-# From here on a request is answered in a thread, so that others need not wait for it: about 200 named records or 500
-# rows of tensors in JSON, .5 ms of work. Below, the hop to a thread (.1 ms) costs more than it saves.
-LARGE_BYTES: Final = 128 * 2**10
 MAX_ID_LENGTH: Final = 128
 _WARM_UP_ROWS: Final = (1, 2, 64, 1024)
 
@@ -60,7 +57,12 @@ def check_id(request_id: str) -> str:
 
 def as_utc(instant: datetime | None) -> datetime | None:
     """UTC without a zone. An instant without a zone is UTC already."""
-    return instant if instant is None or instant.tzinfo is None else instant.astimezone(UTC).replace(tzinfo=None)
+    if instant is None or instant.tzinfo is None:
+        return instant
+    try:
+        return instant.astimezone(UTC).replace(tzinfo=None)
+    except OverflowError as error:
+        raise InvalidInput(f"an instant must be in the years 1 to 9999 of UTC, got {instant}; correct it") from error
 
 
 def now() -> datetime:

@@ -2,7 +2,6 @@
 decorator, thousands through this). It only routes, reads bodies and maps errors; `json_infer` and `records` know the
 formats, `predictor` does the work."""
 
-import asyncio
 import re
 import time
 from collections.abc import Callable
@@ -16,10 +15,11 @@ from monitoring.metrics import Metrics
 from services import docs_page, json_infer, metadata, openapi
 from services.asgi import Header, Receive, Scope, Send, read_body
 from services.auth import Guard
+from services.batches import LARGE_BYTES, Batches
 from services.explain import DecodeErrors, explain
-from services.predictor import LARGE_BYTES, Predictor, Request, as_utc
+from services.predictor import Predictor, Request, as_utc
 from services.protocol import check_model
-from services.records import LabelsAnswer, LabelsBody, PredictAnswer, PredictBody, to_arrays, to_records
+from services.records import LabelsAnswer, LabelsBody, PredictAnswer, PredictBody, delays, to_arrays, to_records
 from services.status import STATUS, describe
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -62,8 +62,9 @@ class Route:
 class Rest:
     """The ASGI application, for scopes of type http."""
 
-    def __init__(self, predictor: Predictor, guard: Guard, metrics: Metrics) -> None:
+    def __init__(self, predictor: Predictor, guard: Guard, metrics: Metrics, batches: Batches) -> None:
         self._predictor = predictor
+        self._batches = batches
         self._guard = guard
         self._metrics = metrics.of["rest"]
         self._infer_route = Route("POST", self._infer, predicts=True)
@@ -75,6 +76,10 @@ class Rest:
             "/v1/labels": Route("POST", self._labels),
             "/openapi.json": Route("GET", self._openapi, open=True),
             "/docs": Route("GET", self._docs, open=True),
+            # The names that BentoML's and Kubernetes' own services have for them.
+            "/livez": Route("GET", self._live, open=True),
+            "/healthz": Route("GET", self._live, open=True),
+            "/readyz": Route("GET", self._ready, open=True),
         }
         self._of_model = {
             None: Route("GET", self._model),
@@ -104,7 +109,6 @@ class Rest:
             except Exception as error:  # noqa: BLE001 - the edge of the service: an unknown error must not leave it
                 return _refusal(error)[1]
         metrics = self._metrics
-        metrics.requests()
         metrics.in_flight(1)
         try:
             return await self._run(route, scope["method"], call, receive)
@@ -130,14 +134,14 @@ class Rest:
             self._guard.check(call.headers.get(b"authorization"))
         if route is None:
             raise NotFound("the path must be one of the OpenAPI document's, got another one; see /openapi.json")
-        if method != route.method:
+        if method != route.method and (method, route.method) != ("HEAD", "GET"):  # uvicorn leaves out a HEAD's body
             text = f"the method must be {route.method}, got {method}; see /openapi.json"
             return Reply(405, _encode({"error": text}), headers=((b"allow", route.method.encode()),))
         if method == "POST":
             call.body = await read_body(call.headers, receive)
             call.started = time.perf_counter()
             if len(call.body) > LARGE_BYTES:
-                return await asyncio.to_thread(route.handler, call)
+                return await self._batches.run(route.handler, call)
         return route.handler(call)
 
     def _server(self, _: Call) -> Reply:
@@ -187,7 +191,7 @@ class Rest:
         except DecodeErrors as error:
             raise explain(error, call.body) from error
         records = to_records(decoded.labels)
-        self._predictor.label(records)
+        self._predictor.label(records, delays(decoded.labels))
         return Reply(200, _encode(LabelsAnswer(len(records))))
 
     def _openapi(self, _: Call) -> Reply:

@@ -36,6 +36,15 @@ class Settings(BaseSettings):
         le=300,
         description="after SIGTERM: how long a service that says it is not ready still answers, before its doors close",
     )
+    grpc_connection_seconds: float = Field(
+        0,
+        ge=0,
+        le=86_400,
+        description="after so long a gRPC client is asked to connect anew, so that it finds another pod; 0 is never",
+    )
+    flush_seconds: float = Field(
+        20, ge=0, le=3_600, description="at the end: how long a database that is away is tried, before rows are left"
+    )
     lifeline: Path | None = Field(
         None, description="set by `launch`: the socket that ties worker and launcher together"
     )
@@ -50,6 +59,13 @@ class Settings(BaseSettings):
     def _ports_differ(self) -> Self:
         if len({self.rest_port, self.grpc_port, self.metrics_port}) != 3:
             raise ValueError("rest_port, grpc_port and metrics_port must differ")
+        return self
+
+    @model_validator(mode="after")
+    def _connections_end_within_the_drain(self) -> Self:
+        # gRPC adds up to a tenth, so that not all connections end at once
+        if self.grpc_connection_seconds and self.drain_seconds <= 1.1 * self.grpc_connection_seconds:
+            raise ValueError("drain_seconds must be more than 1.1 times grpc_connection_seconds, or that 0")
         return self
 
     @property

@@ -24,6 +24,7 @@ from monitoring.metrics import Metrics
 from monitoring.spool import Spool
 from monitoring.writer import Writer
 from services.auth import Guard, read_token
+from services.batches import Batches
 from services.grpc_server import GrpcServer
 from services.predictor import Predictor
 from services.rest import Rest
@@ -39,15 +40,22 @@ SWITCH_SECONDS: Final = 0.0005
 
 
 class Worker:
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._settings = settings
-        metrics = Metrics()
         self.predictor, self._spool, self._writer = _open(settings, metrics)
         guard = Guard(read_token(settings.token_file) if settings.auth else None)
-        self.rest = Rest(self.predictor, guard, metrics)
+        batches = Batches(metrics)
+        self.rest = Rest(self.predictor, guard, metrics, batches)
         try:
             address = f"{_bracket(settings.host)}:{settings.grpc_port}"
-            self._grpc = GrpcServer(self.predictor, guard, metrics, address)
+            self._grpc = GrpcServer(
+                self.predictor,
+                guard,
+                metrics,
+                batches,
+                address=address,
+                connection_seconds=settings.grpc_connection_seconds,
+            )
             self._metrics_server: WSGIServer
             self._metrics_server, _ = start_http_server(
                 settings.metrics_port, settings.metrics_host, registry=metrics.registry
@@ -85,7 +93,7 @@ class Worker:
         self.predictor.open = False
         await asyncio.sleep(REFUSE_SECONDS)
         await self._grpc.stop(GRPC_GRACE_SECONDS)
-        await asyncio.to_thread(self._writer.stop)
+        await asyncio.to_thread(self._writer.stop, self._settings.flush_seconds)
         self._metrics_server.shutdown()
         self._metrics_server.server_close()
         logger.info("stopped")

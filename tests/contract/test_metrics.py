@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES
 from monitoring.metrics import Metrics, MonitorMetrics
 from monitoring.prometheus import boards, panels, rule_queries
+from tests.payloads import rows
 from tests.serving import Server
 
 needs_promtool = pytest.mark.skipif(
@@ -33,7 +34,7 @@ def _series(registry: CollectorRegistry) -> Iterator[tuple[str, tuple[tuple[str,
 @pytest.fixture
 def service() -> Metrics:
     metrics = Metrics()
-    metrics.set_model("flight-delay", "d" * 64, released="student", as_of="2013-07-01", created_at=1.0)
+    metrics.set_model("d" * 64, released="student", as_of="2013-07-01", created_at=1.0, vocabulary={"carrier": ["AA"]})
     return metrics
 
 
@@ -51,9 +52,7 @@ def test_every_label_set_exists_before_anything_happens(service: Metrics) -> Non
 
 def test_a_request_is_counted_once_by_how_it_ended(service: Metrics) -> None:
     rest = service.of["rest"]
-    rest.requests()
-    rest.rows(3)
-    rest.requests()
+    rest.ok(3)
     rest.errors["invalid_input"]()
     found = {(name, labels): value for name, labels, value in _series(service.registry)}
     ended = {
@@ -69,12 +68,14 @@ def test_cardinality_is_bounded_whatever_is_sent(service: Metrics) -> None:
     """No label takes a value from a request; another model replaces the first."""
     before = sum(1 for _ in _series(service.registry)) + sum(1 for _ in _series(MonitorMetrics().registry))
     for i in range(50):
-        service.of["rest"].rows(i + 1)
+        service.of["rest"].ok(i + 1)
         service.of["grpc"].errors["internal"]()
-        service.score(i / 50)
-        service.label_delay(10.0**i)
+        numeric, category = rows(20, seed=i)
+        category[:, 0] = f"new {i}"
+        service.rows.add(numeric, category, numeric[:, 0])
+        service.label_delay.observe(10.0**i)
         service.set_model(
-            "flight-delay", f"{i:064d}", released="teacher", as_of=f"2013-{i % 12 + 1:02d}-01", created_at=i
+            f"{i:064d}", released="teacher", as_of=f"2013-{i % 12 + 1:02d}-01", created_at=i, vocabulary={"carrier": []}
         )
     after = sum(1 for _ in _series(service.registry)) + sum(1 for _ in _series(MonitorMetrics().registry))
     assert before == after < MAX_SERIES

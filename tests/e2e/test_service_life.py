@@ -214,12 +214,12 @@ def test_metrics_count_what_happens(server: Server) -> None:
 
     assert change("windsock_requests_total", protocol="rest", code="ok") == 1
     assert change("windsock_rows_total", protocol="rest") == 5
-    assert change("windsock_errors_total", protocol="rest", code="invalid_input") == 1
-    assert change("windsock_errors_total", protocol="rest", code="unauthenticated") == 1
+    assert change("windsock_requests_total", protocol="rest", code="invalid_input") == 1
+    assert change("windsock_requests_total", protocol="rest", code="unauthenticated") == 1
     assert change("windsock_request_seconds_count", protocol="rest") == 3
     assert after['windsock_in_flight_requests{"protocol": "rest"}'] == 0
     assert after['windsock_request_seconds_bucket{"le": "0.02", "protocol": "grpc"}'] >= 0
-    assert after['windsock_errors_total{"code": "internal", "protocol": "grpc"}'] == 0
+    assert after['windsock_requests_total{"code": "internal", "protocol": "grpc"}'] == 0
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")

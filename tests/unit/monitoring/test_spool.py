@@ -2,6 +2,7 @@
 
 import errno
 import os
+import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -49,7 +50,7 @@ def write(tmp_path: Path, url: str) -> Iterator[Callable[[Spool], Writer]]:
     yield start
     for writer in writers:
         if writer.is_running():
-            writer.stop()
+            writer.stop(0)
 
 
 def names(url: str) -> list[str]:
@@ -61,7 +62,7 @@ def test_rows_move_and_files_go(tmp_path: Path, url: str, write: Callable[[Spool
     writer = write(spool)
     spool.append([prediction("a", 3)], 3)
     spool.append([prediction("b"), LabelRecord("a", 2, True, None, NOON)], 2)
-    writer.stop()
+    writer.stop(30)
     found = read_predictions(url, NOON, datetime(2013, 7, 1, 12, 0, 1))
     assert found.request_id.tolist() == ["a", "a", "a", "b"]
     assert found.numeric.shape == (4, len(NUMERIC))
@@ -82,7 +83,7 @@ def test_stopping_moves_what_came_last(
     writer = write(spool)
     wait_until(lambda: names(url) == ["a"], "the first row")
     spool.append([prediction("b")], 1)
-    writer.stop()
+    writer.stop(30)
     assert names(url) == ["a", "b"]
 
 
@@ -98,7 +99,7 @@ def test_a_torn_last_line_is_left_out_and_the_rest_is_adopted(
     os.close(segment.descriptor)  # as the end of a process does: the lock is gone
     writer = write(Spool(tmp_path / "spool"))
     wait_until(lambda: writer.unmoved_rows() == 0 and names(url) == ["whole"], "the whole line")
-    writer.stop()
+    writer.stop(30)
     assert list((tmp_path / "spool").iterdir()) == []
 
 
@@ -115,9 +116,9 @@ def test_reading_twice_counts_once_and_the_first_wins(
     spool.append([prediction("a", score=0.25)], 1)
     spool.append([prediction("a", score=0.75)], 1)
     copy = spool.segments()[-1].path.read_bytes()
-    write(spool).stop()
+    write(spool).stop(30)
     (tmp_path / "spool" / "0-0-0.jsonl").write_bytes(copy)  # as after a kill between the database and the delete
-    write(Spool(tmp_path / "spool")).stop()
+    write(Spool(tmp_path / "spool")).stop(30)
     assert read_predictions(url, NOON, datetime(2100, 1, 1)).score.tolist() == [0.25]
 
 
@@ -128,7 +129,7 @@ def test_a_damaged_line_does_not_hold_up_the_others(
     spool.append([prediction("a")], 1)
     os.write(spool.segments()[-1].descriptor, b'{"type": "predic\n')
     spool.append([prediction("b")], 1)
-    write(spool).stop()
+    write(spool).stop(30)
     assert names(url) == ["a", "b"]
     assert "damaged" in caplog.text
 
@@ -143,7 +144,7 @@ def test_long_segments_are_closed_and_deleted(
     assert len(spool.segments()) > 5
     writer = write(spool)
     wait_until(lambda: len(spool.segments()) == 1, "closed segments that are moved and deleted")
-    writer.stop()
+    writer.stop(30)
     assert names(url) == [f"{number:02}" for number in range(40)]
 
 
@@ -163,7 +164,7 @@ def test_a_full_disk_leaves_no_half_line(
         with pytest.raises(OSError, match="No space"):
             spool.append([prediction("lost")], 1)
     spool.append([prediction("kept")], 1)
-    write(spool).stop()
+    write(spool).stop(30)
     assert names(url) == ["kept"]
 
 
@@ -183,6 +184,23 @@ def test_a_database_that_is_away_is_tried_until_it_is_back(
 
 
 def test_a_database_that_stays_away_keeps_the_rows_in_the_spool(
+    tmp_path: Path, url: str, write: Callable[[Spool], Writer], caplog: pytest.LogCaptureFixture
+) -> None:
+    spool = Spool(tmp_path / "spool")
+    writer = write(spool)
+    engine = sa.create_engine(url)
+    PREDICTIONS.drop(engine)
+    spool.append([prediction("a", 3)], 3)
+    writer.stop(1)
+    assert "3 rows are not in the database" in caplog.text
+    PREDICTIONS.create(engine)
+    engine.dispose()
+    again = write(Spool(tmp_path / "spool"))
+    again.stop(30)
+    assert names(url) == ["a"] * 3
+
+
+def test_the_end_waits_for_a_database_that_comes_back(
     tmp_path: Path, url: str, write: Callable[[Spool], Writer]
 ) -> None:
     spool = Spool(tmp_path / "spool")
@@ -190,12 +208,30 @@ def test_a_database_that_stays_away_keeps_the_rows_in_the_spool(
     engine = sa.create_engine(url)
     PREDICTIONS.drop(engine)
     spool.append([prediction("a")], 1)
-    writer.stop()
+    wait_until(writer.is_waiting, "a failed try")
+    ending = threading.Thread(target=writer.stop, args=(30,))
+    ending.start()
     PREDICTIONS.create(engine)
     engine.dispose()
-    again = write(Spool(tmp_path / "spool"))
-    again.stop()
+    ending.join(30)
     assert names(url) == ["a"]
+    assert list((tmp_path / "spool").iterdir()) == []
+
+
+def test_the_age_of_the_oldest_row_is_known_and_an_adopted_row_keeps_its_own(
+    tmp_path: Path, url: str, write: Callable[[Spool], Writer]
+) -> None:
+    first = Spool(tmp_path / "spool")
+    assert first.oldest() is None
+    first.append([prediction("a")], 1)
+    os.close(first.segments()[-1].descriptor)
+    spool = Spool(tmp_path / "spool")
+    spool.append([prediction("b")], 1)
+    assert spool.oldest() == NOON
+    writer = write(spool)
+    wait_until(lambda: writer.unmoved_rows() == 0 and len(names(url)) == 2, "both rows")
+    assert spool.oldest() is None
+    assert writer.oldest_seconds() == 0
 
 
 def test_database_must_be_one_we_know_and_take_writes(tmp_path: Path) -> None:

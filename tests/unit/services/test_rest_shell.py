@@ -10,6 +10,7 @@ import pytest
 from contracts.errors import Unavailable
 from monitoring.metrics import Metrics
 from services.auth import Guard
+from services.batches import Batches
 from services.predictor import Request
 from services.rest import Rest
 from tests.payloads import records, rows
@@ -38,7 +39,8 @@ def post(core: Core, body: bytes, *parts: bytes) -> tuple[int, dict[str, Any], d
     async def send(message: Any) -> None:
         sent.append(message)
 
-    app = Rest(core, Guard(None), Metrics())  # type: ignore[arg-type] # the core is played
+    metrics = Metrics()
+    app = Rest(core, Guard(None), metrics, Batches(metrics))  # type: ignore[arg-type] # the core is played
     asyncio.run(app({"type": "http", "method": "POST", "path": "/v1/predict", "headers": []}, receive, send))
     return sent[0]["status"], json.loads(sent[1]["body"]), dict(sent[0]["headers"])
 

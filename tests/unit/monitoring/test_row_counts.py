@@ -1,0 +1,61 @@
+"""What the rows of requests hold, counted many at once, is what counting one by one gives."""
+
+import numpy as np
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
+
+from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES
+from monitoring.metrics import SCORE_EDGES, Metrics
+from monitoring.row_counts import COUNTED_ROWS, ManyHistogram
+from tests.payloads import rows
+
+KNOWN = ["AA", "JFK"]
+
+
+def test_many_values_at_once_are_as_many_observations() -> None:
+    values = np.random.default_rng(0).random(1_000).astype(np.float32)
+    values[: len(SCORE_EDGES)] = SCORE_EDGES  # an edge belongs to the bucket that it ends
+    texts = []
+    for kind in (Histogram, ManyHistogram):
+        registry = CollectorRegistry()
+        histogram = kind("score", "Scores.", buckets=SCORE_EDGES, registry=registry)
+        if isinstance(histogram, ManyHistogram):
+            histogram.observe_many(values)
+            histogram.observe_many(np.array([]))
+        else:
+            for value in values.tolist():
+                histogram.observe(value)
+        texts.append([line for line in generate_latest(registry).decode().splitlines() if "_bucket" in line])
+    assert texts[0] == texts[1]
+    assert len(texts[0]) == len(SCORE_EDGES) + 1
+
+
+def test_small_requests_and_large_ones_are_counted_whenever_somebody_looks() -> None:
+    metrics = Metrics()
+    metrics.rows.know(dict.fromkeys(CATEGORY_NAMES[:2], KNOWN))
+    numeric, category = rows(COUNTED_ROWS + 10)
+    scores = np.linspace(0, 1, len(numeric), dtype=np.float32)
+
+    def value(name: str, **labels: str) -> float:
+        metrics.refresh()
+        return metrics.registry.get_sample_value(name, labels) or 0
+
+    for begin in (0, 1, 2):
+        part = slice(begin, begin + 1)
+        metrics.rows.add(numeric[part], category[part], scores[part])
+    assert value("windsock_prediction_score_count") == 3
+    metrics.rows.add(numeric[3:], category[3:], scores[3:])
+    assert value("windsock_prediction_score_count") == len(numeric)
+    for column, name in enumerate(NUMERIC_NAMES):
+        assert value("windsock_missing_inputs_total", feature=name) == np.isnan(numeric[:, column]).sum()
+    for column, name in enumerate(CATEGORY_NAMES):
+        assert value("windsock_missing_inputs_total", feature=name) == (category[:, column] == "").sum()
+        unknown = ~np.isin(category[:, column].astype(str), ["", *KNOWN])
+        known_vocabulary = column < 2  # the third has none: nothing can be said of it
+        assert value("windsock_unknown_inputs_total", feature=name) == unknown.sum() * known_vocabulary
+
+
+def test_a_scrape_sees_what_waits() -> None:
+    metrics = Metrics()
+    numeric, category = rows(1)
+    metrics.rows.add(numeric, category, np.array([0.5], np.float32))
+    assert b"windsock_prediction_score_count 1.0" in generate_latest(metrics.registry)
