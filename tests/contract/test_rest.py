@@ -61,6 +61,14 @@ def test_open_without_a_token(server: Server, path: str) -> None:
     assert server.ask(path, token=None)[0] == 200
 
 
+@pytest.mark.parametrize("path", ["/v2/health/ready", "/openapi.json"])
+def test_head_is_get_without_the_body(server: Server, path: str) -> None:
+    status, content, headers = server.ask(path, token=None, method="HEAD")
+    full = server.ask(path, token=None)[1]
+    assert (status, content, int(headers["content-length"])) == (200, b"", len(full))
+    assert server.ask("/v1/predict", method="HEAD")[0] == 405
+
+
 BENTOML_PAGES = ["/", "/schema.json", "/docs.json", "/metrics", "/static_content/index.html"]
 
 

@@ -8,21 +8,22 @@ import socket
 import subprocess
 import urllib.request
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import grpc
+import numpy as np
 import onnx
 import psutil
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client.parser import text_string_to_metric_families
 
+from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES
 from monitoring.log import open_database
 from pipelines.keys import signing_keys
 from tests.payloads import records, rows
 from tests.serving import Server, Store, descendants, start, wait_until
-from tests.tiny import tiny_model, write_store
+from tests.tiny import CARRIERS, tiny_model, write_store
 
 
 def copy(store: Store, folder: Path) -> Store:
@@ -159,21 +160,6 @@ def test_no_process_outlives_another(tmp_path: Path, artifact_store: Store, who:
     assert_gone(server, set(family))
 
 
-def test_drain_says_not_ready_and_still_answers(tmp_path: Path, artifact_store: Store) -> None:
-    server = start(tmp_path, artifact_store, drain_seconds=4)
-    with grpc.insecure_channel(server.grpc) as channel:
-        health = health_pb2_grpc.HealthStub(channel)
-        server.process.terminate()
-        wait_until(lambda: server.ask("/v2/health/ready", token=None)[0] == 503, "not ready", 4)
-        assert server.ask("/readyz", token=None)[0] == 503
-        assert server.ask("/v2/models/flight-delay/ready")[0] == 503
-        status, _, headers = server.ask("/v1/predict", records(*rows(1)))
-        assert (status, headers["connection"]) == (200, "close")
-        assert health.Check(health_pb2.HealthCheckRequest()).status == health_pb2.HealthCheckResponse.NOT_SERVING
-    assert server.process.wait(timeout=60) == 0
-    assert_gone(server, set())
-
-
 def test_first_start_makes_a_token_and_prints_its_place_only(server: Server) -> None:
     assert server.token_file.stat().st_mode & 0o777 == 0o600
     assert len(server.token) >= 32
@@ -217,9 +203,51 @@ def test_metrics_count_what_happens(server: Server) -> None:
     assert change("windsock_requests_total", protocol="rest", code="invalid_input") == 1
     assert change("windsock_requests_total", protocol="rest", code="unauthenticated") == 1
     assert change("windsock_request_seconds_count", protocol="rest") == 3
+    assert change("windsock_prediction_score_count") == 5
+    numeric, category = rows(5)
+    for i, name in enumerate(NUMERIC_NAMES):
+        assert change("windsock_missing_inputs_total", feature=name) == np.isnan(numeric[:, i]).sum()
+    known = {"carrier": CARRIERS, "origin": ("EWR", "JFK", "LGA"), "dest": ("LAX",)}
+    for i, name in enumerate(CATEGORY_NAMES):
+        unknown = ~np.isin(category[:, i].astype(str), ["", *known[name]])
+        assert change("windsock_unknown_inputs_total", feature=name) == unknown.sum()
     assert after['windsock_in_flight_requests{"protocol": "rest"}'] == 0
     assert after['windsock_request_seconds_bucket{"le": "0.02", "protocol": "grpc"}'] >= 0
     assert after['windsock_requests_total{"code": "internal", "protocol": "grpc"}'] == 0
+
+
+def test_labels_are_counted_with_their_delay_on_the_callers_clock(server: Server) -> None:
+    before = scrape(server)
+    day = "2013-07-04T"
+    labels = [
+        {"id": "a", "late": True, "landed_at": f"{day}12:00:00Z", "delivered_at": f"{day}14:30:00+02:00"},  # 30 minutes
+        {"id": "b", "late": True, "landed_at": f"{day}12:00:00Z"},  # years: it came now
+        {"id": "c", "late": False, "delivered_at": f"{day}12:00:00Z"},  # nobody knows
+    ]
+    assert server.ask("/v1/labels", {"labels": labels})[0] == 200
+    assert server.ask("/v1/labels", {"labels": [labels[0] | {"delivered_at": "soon"}]})[0] == 400
+    after = scrape(server)
+
+    def change(name: str, **labels: str) -> float:
+        key = f"{name}{json.dumps(labels, sort_keys=True)}"
+        return after[key] - before[key]
+
+    assert change("windsock_labels_total", late="true") == 2
+    assert change("windsock_labels_total", late="false") == 1
+    assert change("windsock_label_delay_seconds_count") == 2
+    assert change("windsock_label_delay_seconds_bucket", le="600.0") == 0
+    assert change("windsock_label_delay_seconds_bucket", le="3600.0") == 1
+    assert change("windsock_label_delay_seconds_bucket", le="259200.0") == 1
+
+
+def test_the_model_and_its_training_are_named(server: Server, artifact_store: Store) -> None:
+    found = scrape(server)
+    labels = {"digest": artifact_store.digest, "version": artifact_store.digest[:12]}
+    labels |= {"released": "student", "as_of": "2013-07-01"}
+    assert found[f"windsock_model_info{json.dumps(labels, sort_keys=True)}"] == 1
+    manifest = json.loads((artifact_store.store / artifact_store.digest / "manifest.json").read_text())
+    created = datetime.fromisoformat(manifest["created_at"]).timestamp()
+    assert found["windsock_last_training_timestamp_seconds{}"] == pytest.approx(created)
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")

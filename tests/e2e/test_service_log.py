@@ -213,9 +213,11 @@ def test_a_locked_database_delays_rows_and_loses_none(tmp_path: Path, artifact_s
         assert server.ask("/v1/predict", records(*rows(1), id="waits"))[0] == 200
         with_pending = b"windsock_spool_unmoved_rows 1.0"
         wait_until(lambda: with_pending in metrics(server), "a row that waits")
+        assert 0 < oldest_seconds(server) < 60
         lock.execute("ROLLBACK")
         assert "waits" in settled(server, "waits").request_id
         wait_until(lambda: b"windsock_spool_unmoved_rows 0.0" in metrics(server), "nothing that waits")
+        assert oldest_seconds(server) == 0
     finally:
         lock.close()
         status = server.stop()
@@ -226,3 +228,8 @@ def metrics(server: Server) -> bytes:
     with urllib.request.urlopen(server.metrics, timeout=10) as reply:
         content: bytes = reply.read()
     return content
+
+
+def oldest_seconds(server: Server) -> float:
+    (line,) = [line for line in metrics(server).splitlines() if line.startswith(b"windsock_spool_oldest_seconds ")]
+    return float(line.split()[1])

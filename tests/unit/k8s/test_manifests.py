@@ -68,11 +68,13 @@ def test_serving_rolls_without_a_gap(manifests: list[Manifest]) -> None:
     assert "replicas" not in spec  # the autoscaler's
     assert spec["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
     assert spec["progressDeadlineSeconds"] == 60
-    # drain, the longest request, gRPC's grace
-    assert pod["terminationGracePeriodSeconds"] >= float(env["WINDSOCK_DRAIN_SECONDS"]) + 10 + 10
+    drain, flush = float(env["WINDSOCK_DRAIN_SECONDS"]), float(env["WINDSOCK_FLUSH_SECONDS"])
+    # drain, the longest request, gRPC's grace, the spool
+    assert pod["terminationGracePeriodSeconds"] > drain + 10 + 10 + flush
+    assert 0 < 1.1 * float(env["WINDSOCK_GRPC_CONNECTION_SECONDS"]) < drain
     readiness = container["readinessProbe"]
     # a pod that drains must be seen as not ready before it closes
-    assert readiness["periodSeconds"] * readiness["failureThreshold"] < float(env["WINDSOCK_DRAIN_SECONDS"])
+    assert readiness["periodSeconds"] * readiness["failureThreshold"] < drain
     spread = pod["topologySpreadConstraints"][0]
     assert (spread["topologyKey"], spread["maxSkew"]) == ("kubernetes.io/hostname", 1)
     scaler = named(manifests, "HorizontalPodAutoscaler", "serving")["spec"]

@@ -42,6 +42,8 @@ def test_what_the_worker_reads_is_what_the_launcher_has(monkeypatch: pytest.Monk
         ("WINDSOCK_HOST", "example.org", "`host`"),
         ("WINDSOCK_DRAIN_SECONDS", "-1", "`drain_seconds`"),
         ("WINDSOCK_GRPC_PORT", "3000", "must differ"),
+        ("WINDSOCK_GRPC_CONNECTION_SECONDS", "3", "drain_seconds must be more than 1.1 times"),
+        ("WINDSOCK_FLUSH_SECONDS", "-1", "`flush_seconds`"),
     ],
 )
 def test_wrong_settings_are_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, expected: str) -> None:
