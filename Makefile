@@ -33,7 +33,8 @@ $(INSTALLED): requirements/train.txt pyproject.toml
 	@if [ -n "$(TORCH_INDEX)" ]; then \
 	  $(BIN)/pip install --quiet --index-url "$(TORCH_INDEX)" "$$(grep '^torch==' requirements/train.txt)"; fi
 	$(BIN)/pip install --quiet --requirement requirements/train.txt
-	$(BIN)/pip install --quiet --no-deps --editable .
+	@# setuptools warns of what an editable installation is; that is shown only when it fails.
+	@$(BIN)/pip install --quiet --no-deps --editable . 2> .venv/editable.log || { cat .venv/editable.log >&2; exit 1; }
 	@touch $@
 
 demo: ## Everything, in under ten minutes: train, release, serve, replay half a year, monitor, judge
@@ -92,7 +93,7 @@ lock: install ## Compile requirements/*.txt anew from pyproject.toml
 	requirements/compile
 
 proto: install ## Generate the gRPC code from its .proto
-	services/generated/generate
+	python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. services/generated/open_inference.proto
 
 clients: ## Make .venv-clients with stock Open Inference Protocol clients, for a contract test
 	test -x .venv-clients/bin/python || $(PYTHON) -m venv .venv-clients
