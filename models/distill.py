@@ -4,17 +4,15 @@ A student is as good as the amount of rows its teacher labels for it (Fakoor et 
 Models for Tabular Data via Augmented Distillation"); perturbed copies are rows that no one would have to wait for.
 """
 
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from contracts.features import Numeric
 from models.network import Network
 from models.preprocess import Codes
 from models.train import Rows, predict
 
-_T = TypeVar("_T", np.float32, np.int64)
 # Copy 1, 3, ... stays near the data, copy 2, 4, ... goes further: share of cells swapped, noise in standard deviations.
 _STRENGTH: Final = ((0.10, 0.1), (0.25, 0.2))
 
@@ -31,18 +29,20 @@ def distillation_rows(teacher: Network, numeric: Numeric, code: Codes, copies: i
 def perturb(
     numeric: Numeric, code: Codes, swapped: float, noise: float, rng: np.random.Generator
 ) -> tuple[Numeric, Codes]:
-    """Swap a share of the cells with those of other rows, missing ones included, and add noise to the numbers.
+    """Take a share of the cells from other rows, missing ones included, and add noise to the numbers.
+
+    Column by column: whole tables of random numbers would double the stage's memory.
 
     Args:
         swapped: share of the cells.
         noise: standard deviation, in those of the column.
     """
-    known = np.where(np.isnan(numeric).all(axis=0), 0, numeric)  # a column without any value has no spread to measure
-    spread = np.nanstd(known, axis=0, dtype=np.float64)
-    added = rng.standard_normal(numeric.shape, np.float32) * (noise * spread).astype(np.float32)
-    return _swap(numeric, swapped, rng) + added, _swap(code, swapped, rng)
-
-
-def _swap(cells: NDArray[_T], share: float, rng: np.random.Generator) -> NDArray[_T]:
-    donor = rng.integers(0, len(cells), cells.shape)
-    return np.where(rng.random(cells.shape) < share, np.take_along_axis(cells, donor, axis=0), cells)
+    numbers, codes = numeric.copy(), code.copy()
+    for old, new in (*zip(numeric.T, numbers.T, strict=True), *zip(code.T, codes.T, strict=True)):
+        rows = np.flatnonzero(rng.random(len(new)) < swapped)
+        new[rows] = old[rng.integers(0, len(old), len(rows))]
+    for old, new in zip(numeric.T, numbers.T, strict=True):
+        known = old[~np.isnan(old)]
+        if len(known):
+            new += rng.standard_normal(len(new), np.float32) * np.float32(noise * known.std(dtype=np.float64))
+    return numbers, codes

@@ -94,7 +94,7 @@ def test_perturbed_rows_are_labelled_by_the_teacher() -> None:
     assert np.abs(rows.target[:n] - rows.target[n : 2 * n]).mean() > 0.01
 
 
-def test_perturbation_swaps_the_share_and_keeps_what_is_missing_plausible() -> None:
+def test_perturbation_takes_a_share_from_other_rows_and_adds_the_noise() -> None:
     made = learned().rows
     numeric, code = perturb(made.numeric, made.code, 0.3, 0.0, np.random.default_rng(0))
     changed = (numeric != made.numeric) & ~(np.isnan(numeric) & np.isnan(made.numeric))
@@ -102,6 +102,10 @@ def test_perturbation_swaps_the_share_and_keeps_what_is_missing_plausible() -> N
     assert np.isnan(numeric).mean() == pytest.approx(np.isnan(made.numeric).mean(), abs=0.01)
     for column in range(code.shape[1]):
         assert set(code[:, column]) <= set(made.code[:, column])
+    noisy, _ = perturb(made.numeric, made.code, 0.0, 0.2, np.random.default_rng(0))
+    assert np.array_equal(np.isnan(noisy), np.isnan(made.numeric))
+    added = np.nanstd(noisy - made.numeric, axis=0) / np.nanstd(made.numeric, axis=0)
+    np.testing.assert_allclose(added, 0.2, atol=0.02)
     all_missing = np.full((5, 1), np.nan, np.float32)
     assert np.isnan(perturb(all_missing, code[:5, :1], 0.5, 0.1, np.random.default_rng(0))[0]).all()
 

@@ -103,3 +103,14 @@ def test_interval_needs_two_blocks_and_repeats_by_seed() -> None:
     first = quality.auc_difference_interval(late, score, other, days, 50, seed=1)
     assert first == quality.auc_difference_interval(late, score, other, days, 50, seed=1)
     assert first.low <= first.difference <= first.high
+
+
+def test_lower_end_of_one_auc_is_that_of_the_resampled_rows() -> None:
+    late, score = _rows(400, seed=2, decimals=2)
+    blocks = np.arange(400) % 8
+    plain = []
+    for weights in np.random.default_rng(5).multinomial(8, np.full(8, 1 / 8), 200):
+        rows = np.repeat(np.arange(400), weights[blocks])
+        plain.append(roc_auc_score(late[rows], score[rows]))
+    low = quality.auc_low(late, score, blocks, rounds=200, seed=5)
+    assert low == pytest.approx(np.quantile(plain, 0.025), abs=1e-12)
