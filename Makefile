@@ -39,7 +39,7 @@ $(INSTALLED): requirements/train.txt pyproject.toml
 
 demo: ## Everything, in under ten minutes: train, release, serve, replay half a year, monitor, judge
 	@started=$${WINDSOCK_DEMO_STARTED:-$$(date +%s)}; export WINDSOCK_DEMO_STARTED=$$started; \
-	$(MAKE) --no-print-directory install && $(MAKE) --no-print-directory repro && windsock demo
+	$(MAKE) --no-print-directory install && windsock demo
 
 test: install ## Every test (6 minutes)
 	python -m pytest

@@ -116,23 +116,87 @@ def replay(first: str, last: str, rest: str, grpc: str, token_file: Path, root: 
     run(root / "data/features.parquet", first, last, rest=rest, grpc=grpc, token_file=token_file)
 
 
-@main.command()
-@click.option("--database", help="SQLAlchemy URL of the prediction log.  [default: sqlite:///state/predictions.db]")
+database_option = click.option(
+    "--database",
+    envvar="WINDSOCK_DATABASE_URL",
+    help="SQLAlchemy URL of the prediction log.  [default: SQLite, predictions.db in --state]",
+)
+state_option = click.option(
+    "--state",
+    type=click.Path(path_type=Path),
+    envvar="WINDSOCK_STATE",
+    default=Path("state"),
+    help="Where the service keeps its log.  [default: state]",
+)
+
+
+@main.group(invoke_without_command=True)
+@database_option
+@state_option
 @click.option("--metrics", help="Address of the service's metrics, for its error counts.")
+@click.option(
+    "--store",
+    type=click.Path(path_type=Path),
+    envvar="WINDSOCK_STORE",
+    default=Path("artifacts/store"),
+    help="Released models.  [default: artifacts/store]",
+)
+@click.option(
+    "--public-key",
+    type=click.Path(path_type=Path),
+    envvar="WINDSOCK_PUBLIC_KEY",
+    default=Path("secrets/signing.pub"),
+    help="Of the champion's signature.  [default: secrets/signing.pub]",
+)
+@click.option("--no-files", is_flag=True, help="Write to the log's database alone, and nothing under reports/.")
 @root_option
+@click.pass_context
 @_command
-def monitor(database: str | None, metrics: str | None, root: Path) -> None:
-    """Report quality, drift, latency and errors by month, from the prediction log."""
+def monitor(
+    context: click.Context,
+    database: str | None,
+    state: Path,
+    metrics: str | None,
+    store: Path,
+    public_key: Path,
+    no_files: bool,
+    root: Path,
+) -> None:
+    """Report quality, drift, latency and errors by month, from the prediction log and the champion.
+
+    `windsock monitor serve` shows the newest report as a page and as Prometheus' gauges.
+    """
+    if context.invoked_subcommand:
+        return
     from monitoring.monitor import run
 
-    run(root, database or f"sqlite:///{root / 'state/predictions.db'}", metrics)
+    url = database or f"sqlite:///{(root / state).absolute() / 'predictions.db'}"
+    run(root, url, metrics, store=root / store, public_key=root / public_key, files=not no_files)
+
+
+@monitor.command(name="serve")
+@database_option
+@state_option
+@click.option(
+    "--host",
+    envvar="WINDSOCK_METRICS_HOST",
+    default="127.0.0.1",
+    help="Address of page and gauges; they need no token.  [default: 127.0.0.1]",
+)
+@click.option("--port", type=int, default=3003, show_default=True)
+@_command
+def monitor_serve(database: str | None, state: Path, host: str, port: int) -> None:
+    """Show the monitor's newest report: its page, and its gauges at /metrics, with their age."""
+    from monitoring.watch import serve as run
+
+    run(host, port, database or f"sqlite:///{state.absolute() / 'predictions.db'}")
 
 
 @main.command()
 @root_option
 @_command
 def demo(root: Path) -> None:
-    """Release, serve, replay, monitor and judge. `make demo` installs and runs `dvc repro` first."""
+    """Reproduce, release, serve, replay, monitor and judge. `make demo` installs first."""
     from demo.run import run
 
     sys.exit(0 if run(root) else 1)

@@ -191,6 +191,23 @@ def memory_is_bounded(e: Evidence) -> Check:
     )
 
 
+def prometheus_saw_it(e: Evidence) -> Check:
+    seen = e.scraped
+    return Check(
+        "Prometheus scraped the service and no rule failed to evaluate",
+        seen is not None
+        and seen.scrapes > 0
+        and seen.requests >= e.flights
+        and seen.rules > 0
+        and not seen.failed_rules,
+        f"{e.flights:,} answered requests or more counted, every rule evaluated",
+        "no Prometheus"
+        if seen is None
+        else f"Prometheus {seen.version}: {seen.scrapes:,} scrapes, {seen.requests:,} answered requests, "
+        f"{seen.rules} rules; {'; '.join(seen.failed_rules) or 'none failed'}",
+    )
+
+
 def _told(answers: list[Answer]) -> str:
     return ", ".join(f"{answer.case}: {answer.status}" for answer in answers) or "nothing was asked"
 
@@ -213,4 +230,5 @@ CHECKS: Final[tuple[Callable[[Evidence], Check], ...]] = (
 
 
 def judge(evidence: Evidence) -> list[Check]:
-    return [check(evidence) for check in CHECKS]
+    """One more where a Prometheus looked on."""
+    return [check(evidence) for check in (*CHECKS, *((prometheus_saw_it,) if evidence.scraped else ()))]

@@ -114,11 +114,23 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
+class Scraped:
+    """What Prometheus saw. `requests` are those that the service had answered at the last scrape."""
+
+    version: str
+    scrapes: int
+    requests: int
+    rules: int
+    failed_rules: list[str]  # "name: why"
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """All that the verdict rests on.
 
     Attributes:
         flights: how many there are in the replayed months of the table of features.
+        training_rows: how many there are before them.
         logged_ids: str [m], as the prediction log holds them for the replayed months, repeated when it repeats them.
         logged_scores: float64 [m].
         alone: float32 [k], scores of rows that were sent alone.
@@ -132,9 +144,11 @@ class Evidence:
         after_malformed: the answer to a good request after all of them.
         without_token: answers to requests without a token.
         damaged: the server on a store with a flipped bit.
+        scraped: what a Prometheus saw of the run; None: there is none on this machine.
     """
 
     flights: int
+    training_rows: int
     replay: Replay
     logged_ids: NDArray[np.str_]
     logged_scores: NDArray[np.float64]
@@ -151,3 +165,4 @@ class Evidence:
     without_token: list[Answer]
     damaged: Refusal
     memory: Memory
+    scraped: Scraped | None = None

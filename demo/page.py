@@ -5,13 +5,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
-import jinja2
-
 from contracts.artifact import MANIFEST
-from contracts.features import CATEGORY, NUMERIC
 from contracts.files import write_atomic
-from demo.charts import Line, histogram, line_chart, month_name
 from demo.evidence import LATENCY_EDGES_MS, PROTOCOLS, Evidence
+from monitoring.charts import Line, histogram, line_chart
+from monitoring.page import environment, heat
 
 # Reports worth a look, in order of the line; a page links to those that are there.
 REPORTS: Final = {
@@ -26,7 +24,6 @@ REPORTS: Final = {
     "monitoring.json": "what the log says, month by month",
     "demo.json": "this verdict, for machines",
 }
-HEAT_FULL: Final = 0.5  # distance that gets the full colour
 
 
 def write_page(root: Path, report: dict[str, Any], evidence: Evidence | None) -> None:
@@ -36,11 +33,6 @@ def write_page(root: Path, report: dict[str, Any], evidence: Evidence | None) ->
         report: reports/demo.json.
         evidence: None when the demo broke off; the page then says why, and shows no more.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("demo"), autoescape=True, trim_blocks=True, lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )  # fmt: skip
-    environment.filters["month_name"] = month_name
     reports = root / "reports"
     context = {
         "report": report,
@@ -48,7 +40,9 @@ def write_page(root: Path, report: dict[str, Any], evidence: Evidence | None) ->
         "links": [{"path": path, "what": what} for path, what in REPORTS.items() if (reports / path).exists()],
         "line": None if evidence is None else describe(root, evidence),
     }
-    write_atomic(reports / "demo.html", environment.get_template("demo.html.j2").render(context).encode())
+    write_atomic(
+        reports / "demo.html", environment("demo", "monitoring").get_template("demo.html.j2").render(context).encode()
+    )
 
 
 def describe(root: Path, evidence: Evidence) -> dict[str, Any]:
@@ -61,7 +55,7 @@ def describe(root: Path, evidence: Evidence) -> dict[str, Any]:
         "months": names,
         "measured": [measured.get(name) for name in names],
         "quality_chart": line_chart("AUC by month", names, _auc_lines(evaluation, measured)),
-        "drift": heat(months),
+        "drift": heat([m for m in (measured.get(name) for name in names) if m]),
         "replay": evidence.replay.summary(),
         "histograms": {name: _histogram(evidence, name) for name in PROTOCOLS},
         "latency_rounds_ms": evidence.latency_rounds_ms,
@@ -70,20 +64,8 @@ def describe(root: Path, evidence: Evidence) -> dict[str, Any]:
         "as_of": f"{(as_of := date.fromisoformat(evaluation['as_of'])).day} {as_of:%B %Y}",
         "errors": evidence.monitoring["errors"],
         "memory": evidence.memory,
-        "training_rows": evidence.monitoring["reference"]["drawn_from"],
+        "training_rows": evidence.training_rows,
     }
-
-
-def heat(months: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of the heat map: features by their largest drift, each cell with its share of the full colour."""
-    about = {feature.name: feature for feature in (*NUMERIC, *CATEGORY)}
-    rows: dict[str, list[dict[str, Any]]] = {}
-    for month in months:
-        for cell in month["drift"]:
-            strength = min((cell["value"] or 0.0) / HEAT_FULL, 1.0)
-            rows.setdefault(cell["feature"], []).append({**cell, "month": month["month"], "strength": strength})
-    order = sorted(rows, key=lambda name: -max(cell["value"] or 0.0 for cell in rows[name]))
-    return [{"feature": name, "description": about[name].description, "cells": rows[name]} for name in order]
 
 
 def _auc_lines(evaluation: dict[str, Any], measured: dict[str, Any]) -> list[Line]:

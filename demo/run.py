@@ -1,10 +1,12 @@
-"""`make demo` behind `dvc repro`: release, serve, refuse, replay, drain, monitor, judge, report."""
+"""`make demo`: reproduce, release, serve, refuse, replay, drain, monitor, judge, report."""
 
 import asyncio
 import json
 import logging
 import os
 import shutil
+import subprocess
+import sys
 import time
 import urllib.request
 from dataclasses import asdict
@@ -22,9 +24,11 @@ from demo.memory import MemorySampler
 from demo.page import write_page
 from demo.probes import BATCH_ROWS, probe
 from demo.replay import read_token, replay
+from demo.scrape import scraping
 from demo.server import Server, refused_start, serving
 from monitoring import monitor
 from monitoring.log import read_predictions
+from monitoring.months import new_york_months
 from pipelines.release import release
 
 logger = logging.getLogger(__name__)
@@ -67,16 +71,18 @@ def gather(root: Path) -> Evidence:
     """Do all of it once, and keep what was seen."""
     state = root / "state/demo"
     shutil.rmtree(state, ignore_errors=True)
-    evaluation = _read(root / "reports/evaluation.json")
-    first, last = evaluation["months"][0]["month"], evaluation["months"][-1]["month"]
     with MemorySampler() as sampler:
+        logger.info("Running the pipeline ...")
+        reproduce(root)
+        evaluation = _read(root / "reports/evaluation.json")
+        first, last = evaluation["months"][0]["month"], evaluation["months"][-1]["month"]
         logger.info("Releasing the candidate ...")
         digest = release(root)
         logger.info("Starting a service on a damaged copy of the model ...")
         damaged = refused_start(root, state / "damaged", digest)
         logger.info("Starting the service, and asking it what it should and should not answer ...")
         features = root / "data/features.parquet"
-        with serving(root, state) as server:
+        with serving(root, state) as server, scraping(state, server) as scraped:
             some = read_flights(features, first, first).rows(slice(BATCH_ROWS))
             probes = asyncio.run(probe(some, server.rest, server.grpc, read_token(server.token_file)))
             traffic = replay(
@@ -90,12 +96,22 @@ def gather(root: Path) -> Evidence:
             )
             _settle(server)
             logger.info("Looking at quality, drift and latency by month ...")
-            monitoring = monitor.run(root, server.database_url, server.metrics, first, last)
+            monitoring = monitor.run(
+                root,
+                server.database_url,
+                server.metrics,
+                *(first, last),
+                store=root / "artifacts/store",
+                public_key=root / "secrets/signing.pub",
+            )
+            seen = scraped()
         logged = read_predictions(server.database_url, *_span(first, last))
-        sent = monitor.new_york_months(logged.event_time)
+        sent = new_york_months(logged.event_time)
         of_replay = (sent >= first) & (sent <= last)
+    rows = {month["month"]: month["rows"] for month in _read(root / "reports/features.json")["months"]}
     return Evidence(
-        flights=sum(m["rows"] for m in _read(root / "reports/features.json")["months"] if first <= m["month"] <= last),
+        flights=sum(n for month, n in rows.items() if first <= month <= last),
+        training_rows=sum(n for month, n in rows.items() if month < first),
         replay=traffic,
         logged_ids=logged.request_id[of_replay].astype(str),
         logged_scores=logged.score[of_replay],
@@ -104,8 +120,24 @@ def gather(root: Path) -> Evidence:
         model_bytes=(root / "artifacts/store" / digest / MODEL).stat().st_size,
         damaged=damaged,
         memory=sampler.memory(),
+        scraped=seen,
         **{name: getattr(probes, name) for name in probes.__slots__},
     )
+
+
+def reproduce(root: Path) -> None:
+    """`dvc repro`: what changed, and nothing else. Its lines go where ours go.
+
+    Raises:
+        DataError: a stage fails.
+    """
+    # The stages say `windsock`, which is beside this Python; nothing of the caller's own settings.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("WINDSOCK_")}
+    environment |= {"DVC_NO_ANALYTICS": "1", "DO_NOT_TRACK": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    status = subprocess.run([sys.executable, "-m", "dvc", "repro"], cwd=root, env=environment, check=False).returncode
+    if status:
+        raise DataError(f"`dvc repro` must succeed, got exit status {status}; its own lines above say why")
 
 
 def _read(report: Path) -> dict[str, Any]:

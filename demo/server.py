@@ -46,8 +46,8 @@ def serving(root: Path, state: Path) -> Iterator[Server]:
     Raises:
         Unavailable: it does not become ready, or does not end when asked to.
     """
-    rest, grpc, metrics = _free_ports()
-    with _start(root, state, (rest, grpc, metrics), root / "artifacts/store") as (process, log):
+    rest, grpc, metrics = ports = free_ports(3)
+    with _start(root, state, ports, root / "artifacts/store") as (process, log):
         server = Server(
             process=process,
             rest=f"http://127.0.0.1:{rest}",
@@ -74,7 +74,7 @@ def refused_start(root: Path, state: Path, digest: str) -> Refusal:
     content[len(content) // 2] ^= 1
     model.chmod(0o644)
     model.write_bytes(content)
-    with _start(root, state, _free_ports(), store) as (process, log):
+    with _start(root, state, free_ports(3), store) as (process, log):
         try:
             status: int | None = process.wait(START_SECONDS)
         except subprocess.TimeoutExpired:
@@ -83,9 +83,7 @@ def refused_start(root: Path, state: Path, digest: str) -> Refusal:
 
 
 @contextmanager
-def _start(
-    root: Path, state: Path, ports: tuple[int, int, int], store: Path
-) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+def _start(root: Path, state: Path, ports: list[int], store: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     state.mkdir(parents=True, exist_ok=True)
     log = state / "serve.log"
     # Nothing of the caller's own settings: the demo judges this server. Absolute paths: it runs in `root`.
@@ -134,9 +132,9 @@ def _wait_until_ready(server: Server) -> None:
     raise Unavailable(f"the service must be ready within {START_SECONDS} s, got:\n{tail}\nsee `{server.log}`")
 
 
-def _free_ports() -> tuple[int, int, int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
-    ports = [s.getsockname()[1] for s in sockets]
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports: list[int] = [s.getsockname()[1] for s in sockets]
     for s in sockets:
         s.close()
-    return ports[0], ports[1], ports[2]
+    return ports

@@ -5,15 +5,11 @@ ports, is written beside copies of them under state/stack/. Whatever was started
 """
 
 import logging
-import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -22,12 +18,10 @@ from typing import Final
 
 from contracts.errors import Unavailable
 from contracts.files import write_atomic
+from demo.programs import Program, find_binary, one_running
 
 logger = logging.getLogger(__name__)
 MONITORING: Final = Path(__file__).parents[1] / "monitoring"
-START_SECONDS: Final = 60.0
-STOP_SECONDS: Final = 45.0  # the service drains and flushes its spool
-_GET: Final = "apt install prometheus prometheus-alertmanager, brew install prometheus, or take them from prometheus.io"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +35,13 @@ class Ports:
     alertmanager: int = 9093
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
-    """`ready`: path that answers 200 when it works, behind `http://127.0.0.1:port`."""
-
-    name: str
-    command: list[str]
-    port: int
-    ready: str
-    environment: dict[str, str]
+# Prometheus' jobs, and the port that each is scraped at.
+JOBS: Final = {
+    "windsock-service": "metrics",
+    "windsock-monitor": "monitor",
+    "prometheus": "prometheus",
+    "alertmanager": "alertmanager",
+}
 
 
 def find_binaries() -> tuple[str, str]:
@@ -58,13 +50,8 @@ def find_binaries() -> tuple[str, str]:
     Raises:
         Unavailable: one is not on PATH. Says how to get it.
     """
-    found = []
-    for names in (("prometheus",), ("alertmanager", "prometheus-alertmanager")):  # Debian's name is the longer one
-        path = next((path for name in names if (path := shutil.which(name))), None)
-        if path is None:
-            raise Unavailable(f"`{names[0]}` must be on PATH, got nothing; {_GET}. `windsock serve` works without")
-        found.append(path)
-    return found[0], found[1]
+    # Debian's name is the longer one.
+    return find_binary("prometheus"), find_binary("alertmanager", "prometheus-alertmanager")
 
 
 def check_ports(ports: Ports) -> None:
@@ -84,37 +71,32 @@ def check_ports(ports: Ports) -> None:
                 ) from error
 
 
-def configure(folder: Path, ports: Ports) -> None:
-    """Copies of the shared files, and this laptop's targets beside them."""
+def configure(folder: Path, ports: Ports, jobs: tuple[str, ...] = tuple(JOBS), pace: str = "5s") -> None:
+    """Copies of the shared files, and this laptop's targets beside them.
+
+    Args:
+        jobs: those that run; the others have no target.
+        pace: of scrapes and rules; the files say 5 s.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(MONITORING / "prometheus.yml", folder)
+    written = (MONITORING / "prometheus.yml").read_text(encoding="utf-8")
+    write_atomic(folder / "prometheus.yml", written.replace("_interval: 5s", f"_interval: {pace}").encode())
     for rules in sorted((MONITORING / "rules").glob("*.yml")):
         write_atomic(folder / "rules" / rules.name, rules.read_bytes())
     routes = (MONITORING / "alertmanager.yml").read_text(encoding="utf-8")
     routes = routes.replace(f"127.0.0.1:{Ports().alerts}/", f"127.0.0.1:{ports.alerts}/")
     write_atomic(folder / "alertmanager.yml", routes.encode())
-    jobs = {
-        "windsock-service": ports.metrics,
-        "windsock-monitor": ports.monitor,
-        "prometheus": ports.prometheus,
-        "alertmanager": ports.alertmanager,
-    }
-    for job, port in jobs.items():
-        write_atomic(folder / f"targets/{job}.yml", f"- targets: ['127.0.0.1:{port}']\n".encode())
+    for job, name in JOBS.items():
+        target = f"- targets: ['127.0.0.1:{getattr(ports, name)}']\n" if job in jobs else "[]\n"
+        write_atomic(folder / f"targets/{job}.yml", target.encode())
 
 
 def programs(folder: Path, ports: Ports) -> list[Program]:
     """In the order in which they start. They end in the other."""
-    prometheus, alertmanager = find_binaries()
+    _, alertmanager = find_binaries()
     ours = [sys.executable, "-m", "cli"]
     asked = {f"WINDSOCK_{name.upper()}_PORT": str(getattr(ports, name)) for name in ("rest", "grpc", "metrics")}
     monitor = [*ours, "monitor", "serve", "--port", str(ports.monitor)]
-    scrape = [
-        prometheus,
-        f"--config.file={folder / 'prometheus.yml'}",
-        f"--storage.tsdb.path={folder / 'prometheus'}",
-        f"--web.listen-address=127.0.0.1:{ports.prometheus}",
-    ]
     route = [
         alertmanager,
         f"--config.file={folder / 'alertmanager.yml'}",
@@ -127,8 +109,18 @@ def programs(folder: Path, ports: Ports) -> list[Program]:
         Program("monitor", monitor, ports.monitor, "/metrics", {}),
         Program("alerts", [*ours, "alerts", "--port", str(ports.alerts)], ports.alerts, "/", {}),
         Program("alertmanager", route, ports.alertmanager, "/-/ready", {}),
-        Program("prometheus", scrape, ports.prometheus, "/-/ready", {}),
+        prometheus_program(folder, ports),
     ]
+
+
+def prometheus_program(folder: Path, ports: Ports) -> Program:
+    command = [
+        find_binary("prometheus"),
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'prometheus'}",
+        f"--web.listen-address=127.0.0.1:{ports.prometheus}",
+    ]
+    return Program("prometheus", command, ports.prometheus, "/-/ready", {})
 
 
 @contextmanager
@@ -142,56 +134,8 @@ def running(root: Path, ports: Ports) -> Iterator[dict[str, subprocess.Popen[byt
     wanted = programs(folder, ports)
     check_ports(ports)
     configure(folder, ports)
-    started: dict[str, subprocess.Popen[bytes]] = {}
     with ExitStack() as ends:
-        for program in wanted:
-            started[program.name] = _start(program, root, folder)
-            ends.callback(_stop, program.name, started[program.name])
-            _wait(program, started[program.name], folder)
-        yield started
-
-
-def _start(program: Program, root: Path, folder: Path) -> subprocess.Popen[bytes]:
-    with (folder / f"{program.name}.log").open("wb") as log:
-        return subprocess.Popen(
-            program.command,
-            cwd=root,
-            env=os.environ | program.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,  # Ctrl-C reaches us alone, and we end them in order
-        )
-
-
-def _wait(program: Program, process: subprocess.Popen[bytes], folder: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while not _answers(f"http://127.0.0.1:{program.port}{program.ready}"):
-        if process.poll() is not None or time.monotonic() > deadline:
-            log = folder / f"{program.name}.log"
-            last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["nothing"]
-            raise Unavailable(f"{program.name} must become ready, got: {last[0]}; all of it is in {log}")
-        time.sleep(0.1)
-    logger.info("%s: ready", program.name)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own loopback
-            return bool(answer.status == 200)
-    except OSError:
-        return False
-
-
-def _stop(name: str, process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        logger.warning("%s did not end in %g s: killed", name, STOP_SECONDS)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    logger.info("%s: ended", name)
+        yield {program.name: ends.enter_context(one_running(program, root, folder)) for program in wanted}
 
 
 def run(root: Path, ports: Ports) -> int:

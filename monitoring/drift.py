@@ -8,13 +8,11 @@ the share of missing values is reported beside each distance.
 import os
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES, Category, Numeric
-from contracts.files import write_atomic
 
 NAMES: Final = (*NUMERIC_NAMES, *CATEGORY_NAMES)
 # Wasserstein distance in standard deviations of the reference; Jensen-Shannon distance, 0 to 1. Neither turns every
@@ -62,19 +60,19 @@ class FeatureDrift:
     reason: str | None = None
 
 
-def compare(reference: Sample, current: Sample, page: Path) -> list[FeatureDrift]:
-    """Distance of each feature from the reference, in the contract's order.
+def compare(reference: Sample, current: Sample) -> tuple[list[FeatureDrift], bytes | None]:
+    """Distance of each feature from the reference, in the contract's order, and Evidently's HTML about them.
 
-    Args:
-        page: HTML file that Evidently's report is written to; not written when no feature can be compared.
+    Returns:
+        No HTML (None) when no feature can be compared.
     """
     missing, reference_missing = current.missing(), reference.missing()
     known = {
         name: min(len(current) * (1 - missing[name]), len(reference) * (1 - reference_missing[name])) for name in NAMES
     }
     comparable = [name for name in NAMES if known[name] >= MIN_ROWS]
-    values = _evidently(reference, current, comparable, page) if comparable else {}
-    return [
+    values, html = _evidently(reference, current, comparable) if comparable else ({}, None)
+    features = [
         FeatureDrift(
             feature=name,
             method=METHODS[name],
@@ -87,9 +85,10 @@ def compare(reference: Sample, current: Sample, page: Path) -> list[FeatureDrift
         )
         for name in NAMES
     ]
+    return features, html
 
 
-def _evidently(reference: Sample, current: Sample, names: list[str], page: Path) -> dict[str, float]:
+def _evidently(reference: Sample, current: Sample, names: list[str]) -> tuple[dict[str, float], bytes]:
     os.environ["DO_NOT_TRACK"] = "1"  # Evidently reads it when it is imported
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its libraries': deprecations at import, 0 / 0 where a column is constant
@@ -108,8 +107,7 @@ def _evidently(reference: Sample, current: Sample, names: list[str], page: Path)
         old = Dataset.from_pandas(_frame(reference, names), data_definition=definition)
         new = Dataset.from_pandas(_frame(current, names), data_definition=definition)
         run = Report([preset]).run(new, old)
-        write_atomic(page, run.get_html_str(as_iframe=False).encode())
-        return _values(run.dict())
+        return _values(run.dict()), run.get_html_str(as_iframe=False).encode()
 
 
 def _frame(sample: Sample, names: list[str]) -> Any:

@@ -1,149 +1,134 @@
-"""What the prediction log says about each month: quality, drift, latency, errors.
+"""What the prediction log says about each month and about the newest weeks: quality, drift, latency, errors.
 
 Quality is measured where labels have arrived. Where it cannot be, it is unknown with the reason, never good.
 """
 
 import logging
 import urllib.request
-from dataclasses import asdict
-from datetime import UTC, datetime
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from urllib.error import URLError
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.errors import DataError
-from contracts.features import CATEGORY_NAMES, HORIZON_HOURS, NUMERIC_NAMES
-from contracts.files import write_json
-from contracts.params import load_params
-from monitoring import quality
-from monitoring.drift import FeatureDrift, Sample, compare
+from contracts.artifact import Artifact
+from contracts.files import write_atomic, write_json
+from contracts.reference import unpack
+from contracts.store import load_champion
+from monitoring import reports
+from monitoring.drift import Sample
 from monitoring.log import Predictions, read_predictions
+from monitoring.months import month_instants, wanted_months
+from monitoring.summary import PROTOCOLS, summarise
 
 logger = logging.getLogger(__name__)
 
-NEW_YORK: Final = ZoneInfo("America/New_York")
-SAMPLE_ROWS: Final = 20_000  # of a month and of the reference: no distance moves by more than .03 against all rows
-SEED: Final = 0
-PROTOCOLS: Final = ("rest", "grpc")
-ERRORS_TOTAL: Final = "windsock_errors"  # monitoring.metrics; the parser drops the suffix `_total`
-Months = NDArray[np.str_]
+# The window of the gauges: four whole weeks, as flights have weekly habits, that move on with each run.
+WINDOW: Final = timedelta(days=28)
+# With fewer the standard error of an AUC is above .03, the margin of the alarm (Hanley and McNeil 1982, .75).
+WINDOW_LABELS: Final = 100  # of each class
+AHEAD: Final = timedelta(days=1)  # what a caller's clock may be ahead; rows beyond are in no month
+REQUESTS: Final = "windsock_requests"  # monitoring.metrics; the parser drops the suffix `_total`
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    """The release that is watched, and the sample of its training rows."""
+
+    artifact: Artifact
+    reference: Sample
 
 
 def run(
-    root: Path, database_url: str, metrics_url: str | None, first: str | None = None, last: str | None = None
+    root: Path,
+    database_url: str,
+    metrics_url: str | None,
+    first: str | None = None,
+    last: str | None = None,
+    *,
+    store: Path,
+    public_key: Path,
+    files: bool = True,
 ) -> dict[str, Any]:
-    """Report every month of the log, and write `reports/monitoring.json` and `reports/monitoring/<month>.html`.
+    """Report the log by month and its newest window, and write the result to the log's database.
 
     Args:
-        root: holds `params.yaml` and `data/features.parquet`, the source of the reference.
+        root: `reports/monitoring.json` and `reports/monitoring/<month>.html` are written there, unless not `files`.
         metrics_url: of the service, for its errors since it started; None leaves them unknown.
         first: first month, "2013-07", inclusive; None is the log's first.
-        last: last month, inclusive; None is the log's last.
+        last: last month, inclusive; None is the log's last. Of all these, the newest `MONTHS`.
+        store: of released models; its champion tells what inputs and quality were promised.
 
     Raises:
-        DataError: no log, no row in it in these months, or no features to take the reference from.
+        ArtifactInvalid: no champion, or one that does not verify.
+        DataError: no prediction log at this address. An empty one is reported as unknown.
+        Unavailable: the database takes no result.
     """
-    as_of = load_params(root / "params.yaml").as_of
-    log = read_predictions(database_url, datetime(1900, 1, 1), datetime(2200, 1, 1))
-    months = new_york_months(log.event_time)
-    seen = [m for m in np.unique(months).tolist() if (first or m) <= m <= (last or m)]
-    if not seen:
-        asked = f"{first or 'any month'} to {last or 'now'}"
-        raise DataError(f"the prediction log must hold predictions ({asked}), got none; run `windsock replay`")
-    names = _range(first or seen[0], last or seen[-1])
-    reference, training_rows = read_reference(root / "data/features.parquet", f"{as_of:%Y-%m}")
+    artifact = load_champion(store, public_key)
+    sample = unpack(artifact.reference)
+    champion = Champion(artifact, Sample(sample.numeric, sample.category))
+    now = datetime.now(UTC)
+    span = reports.span(database_url, now.replace(tzinfo=None) + AHEAD)
+    pages: dict[str, bytes] = {}
     report = {
-        "reference": {"before": f"{as_of:%Y-%m}", "rows": len(reference), "drawn_from": training_rows, "seed": SEED},
-        "months": [],
-        **_errors(metrics_url),
+        "generated_at": now.isoformat(timespec="seconds"),
+        "release": _release(artifact),
+        "reference": {"rows": len(champion.reference)},
+        "months": [_month(name, database_url, champion.reference, pages) for name in wanted_months(span, first, last)],
+        "window": _window(database_url, span, champion, pages),
+        **errors(metrics_url),
     }
-    for name in names:
-        report["months"].append(describe(name, log, months == name, reference, root / "reports"))
-        _say(report["months"][-1])
-    write_json(root / "reports/monitoring.json", report)
+    if files:
+        for name, html in pages.items():
+            write_atomic(root / "reports/monitoring" / f"{name}.html", html)
+        write_json(root / "reports/monitoring.json", report)
+    reports.save(database_url, report, pages)
     return report
 
 
-def describe(
-    month: str, log: Predictions, of_month: NDArray[np.bool_], reference: Sample, reports: Path
+def _release(artifact: Artifact) -> dict[str, Any]:
+    made = artifact.manifest
+    return {"digest": artifact.digest, "released": made.released, "as_of": made.as_of, "metrics": made.metrics}
+
+
+def _month(month: str, database_url: str, reference: Sample, pages: dict[str, bytes]) -> dict[str, Any]:
+    log = read_predictions(database_url, *month_instants(month))
+    summary, html = summarise(log, reference, path=f"monitoring/{month}.html")
+    if html:
+        pages[month] = html
+    _say(month, summary)
+    return {"month": month, **summary}
+
+
+def _window(
+    database_url: str, span: tuple[datetime, datetime] | None, champion: Champion, pages: dict[str, bytes]
 ) -> dict[str, Any]:
-    """One month as plain JSON data; the keys that cannot be known are None."""
-    rows, labelled = int(of_month.sum()), of_month & ~np.isnan(log.late)
-    page = reports / "monitoring" / f"{month}.html"
-    current = Sample(log.numeric[of_month], log.category[of_month]).draw(SAMPLE_ROWS, SEED)
-    drift = compare(reference, current, page) if rows else []
-    digests, counts = np.unique(log.digest[of_month].astype(str), return_counts=True)
-    return {
-        "month": month,
-        "rows": rows,
-        "labelled": int(labelled.sum()),
-        "unlabelled": rows - int(labelled.sum()),
-        "models": dict(zip(digests.tolist(), counts.tolist(), strict=True)),
-        "mean_score": float(log.score[of_month].mean()) if rows else None,
-        **_quality(log.late[labelled], log.score[labelled]),
-        "drift": [asdict(feature) for feature in drift],
-        "drifted": sum(feature.drifted is True for feature in drift) if rows else None,
-        "drift_rows": len(current),
-        "page": str(page.relative_to(reports)) if _compared(drift) else None,
-        "latency": {name: _latency(log.duration_us[of_month & (log.protocol == name)]) for name in PROTOCOLS},
-    }
+    """The champion's answers of the newest `WINDOW`: another model's say nothing about it."""
+    digest, nothing = champion.artifact.digest, "the prediction log is empty"
+    end = span[1] + timedelta(microseconds=1) if span else datetime(1970, 1, 1)
+    log = read_predictions(database_url, end - WINDOW, end)
+    if len(log.score):
+        nothing = f"no row of the newest {WINDOW.days} days was answered by the champion {digest[:12]}"
+    log = _rows(log, log.digest == digest)
+    summary, html = summarise(log, champion.reference, labels_of_each=WINDOW_LABELS, path="monitoring/window.html")
+    if html:
+        pages["window"] = html
+    if summary["rows"] == 0:
+        summary["quality_unknown"] = nothing
+    _say(f"newest {WINDOW.days} days", summary)
+    instants = {"first": (end - WINDOW).isoformat() + "Z", "last": end.isoformat() + "Z"} if span else {}
+    return {"days": WINDOW.days, "first": None, "last": None, **instants, **summary}
 
 
-def new_york_months(event_time: NDArray[np.datetime64]) -> Months:
-    """[n] of "2013-07": the month, in New York, of the departure that was asked about.
-
-    Args:
-        event_time: datetime64 [n], UTC: when it was asked, `HORIZON_HOURS` before departure.
-    """
-    # New York's offset is whole hours, so the hour decides, and few of them are distinct.
-    hours, inverse = np.unique(event_time.astype("datetime64[h]") + HORIZON_HOURS, return_inverse=True)
-    local = [hour.replace(tzinfo=UTC).astimezone(NEW_YORK) for hour in hours.astype("datetime64[s]").tolist()]
-    return np.array([f"{hour:%Y-%m}" for hour in local], dtype="U7")[inverse]
+def _rows(log: Predictions, chosen: NDArray[np.bool_]) -> Predictions:
+    return replace(log, **{field.name: getattr(log, field.name)[chosen] for field in fields(log)})
 
 
-def read_reference(features: Path, before: str) -> tuple[Sample, int]:
-    """The fixed sample of the training period, and how many rows it was drawn from.
-
-    Args:
-        before: first month that is not of the training period, "2013-07".
-    """
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(
-            features, columns=[*NUMERIC_NAMES, *CATEGORY_NAMES], filters=[("local_month", "<", before)]
-        )
-    except (OSError, ValueError) as error:
-        raise DataError(f"`{features}` must be the table of features, got: {error}; run `dvc repro`") from error
-    numeric = np.column_stack([table[name].to_numpy().astype(np.float32) for name in NUMERIC_NAMES])
-    category = np.column_stack([table[name].to_numpy(zero_copy_only=False) for name in CATEGORY_NAMES])
-    return Sample(numeric, category).draw(SAMPLE_ROWS, SEED), table.num_rows
-
-
-def _quality(late: NDArray[np.float64], score: NDArray[np.float64]) -> dict[str, Any]:
-    if len(late) == 0:
-        return {"quality": None, "quality_unknown": "no label has arrived"}
-    measured = quality.measure(late, score)
-    if measured.auc is None:
-        which = "late" if late[0] else "not late"
-        return {"quality": None, "quality_unknown": f"all {len(late)} labelled flights are {which}"}
-    return {"quality": asdict(measured), "quality_unknown": None}
-
-
-def _latency(duration_us: NDArray[np.int64]) -> dict[str, float | int | None]:
-    """Of the service itself, in milliseconds, by its own clock."""
-    if len(duration_us) == 0:
-        return {"rows": 0, "p50_ms": None, "p99_ms": None}
-    p50, p99 = (np.percentile(duration_us, [50, 99]) / 1000).tolist()
-    return {"rows": len(duration_us), "p50_ms": p50, "p99_ms": p99}
-
-
-def _errors(metrics_url: str | None) -> dict[str, Any]:
-    """Errors by protocol since the service started, from its Prometheus page."""
+def errors(metrics_url: str | None) -> dict[str, Any]:
+    """Refused and failed requests by protocol since the service started, from its Prometheus page."""
     if metrics_url is None:
         return {"errors": None, "errors_unknown": "no address of the service's metrics was given"}
     from prometheus_client.parser import text_string_to_metric_families
@@ -153,25 +138,20 @@ def _errors(metrics_url: str | None) -> dict[str, Any]:
             families = list(text_string_to_metric_families(answer.read().decode()))
     except (URLError, OSError, ValueError) as error:
         return {"errors": None, "errors_unknown": f"{metrics_url} must answer with Prometheus metrics, got: {error}"}
+    counted = [s for family in families if family.name == REQUESTS for s in family.samples if s.name.endswith("_total")]
+    if not counted:
+        return {"errors": None, "errors_unknown": f"{metrics_url} must have {REQUESTS}_total, got a page without"}
     counts = dict.fromkeys(PROTOCOLS, 0)
-    for sample in (s for family in families if family.name == ERRORS_TOTAL for s in family.samples):
-        if sample.name.endswith("_total") and sample.labels.get("protocol") in counts:
+    for sample in counted:
+        if sample.labels["code"] != "ok":
             counts[sample.labels["protocol"]] += int(sample.value)
     return {"errors": counts, "errors_unknown": None}
 
 
-def _compared(drift: list[FeatureDrift]) -> bool:
-    return any(feature.value is not None for feature in drift)
-
-
-def _range(first: str, last: str) -> list[str]:
-    return np.arange(np.datetime64(first, "M"), np.datetime64(last, "M") + 1).astype(str).tolist()
-
-
-def _say(month: dict[str, Any]) -> None:
-    measured = month["quality"]
-    auc = f"AUC {measured['auc']:.4f}" if measured else f"quality unknown ({month['quality_unknown']})"
+def _say(what: str, summary: dict[str, Any]) -> None:
+    measured = summary["quality"]
+    auc = f"AUC {measured['auc']:.4f}" if measured else f"quality unknown ({summary['quality_unknown']})"
     logger.info(
         "%s: %d flights, %d labelled, %s, %s of %d features drifted",
-        month["month"], month["rows"], month["labelled"], auc, month["drifted"], len(month["drift"]),
+        what, summary["rows"], summary["labelled"], auc, summary["drifted"], len(summary["drift"]),
     )  # fmt: skip

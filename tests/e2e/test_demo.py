@@ -1,6 +1,7 @@
 """The whole demo on a small world: real service, replay, monitor, checks and page."""
 
 import json
+import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,6 @@ from monitoring.quality import measure
 from tests.payloads import rows as honest_rows
 from tests.tiny import tiny_model, write_store
 
-ROOT = Path(__file__).parents[2]
 MONTHS = ("2013-06", "2013-07", "2013-08")
 ROWS = 28  # a month: too few for a distance, so that Evidently, which has tests of its own, costs no time here
 
@@ -71,7 +71,6 @@ def _quality(late: Any, score: Any) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("world")
-    (root / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
     (root / "reports").mkdir()
     (root / "reports/evaluation.json").write_text(json.dumps(_world(root)))
     counts = {"months": [{"month": month, "rows": ROWS} for month in MONTHS]}
@@ -94,6 +93,7 @@ def digest(world: Path) -> str:
 
 
 def test_demo_runs_the_line_and_passes(world: Path, digest: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo_run, "reproduce", lambda _: None)
     monkeypatch.setattr(demo_run, "release", lambda _: digest)  # it has tests of its own, with MLflow
     monkeypatch.setattr(demo_run, "BATCH_ROWS", ROWS)
     for name, value in {"BATCH_ROWS": ROWS, "REQUESTS_A_ROUND": 20, "WARM_UP": 5}.items():
@@ -103,7 +103,7 @@ def test_demo_runs_the_line_and_passes(world: Path, digest: str, monkeypatch: py
     report = json.loads((world / "reports/demo.json").read_text())
     assert [check for check in report["checks"] if not check["passed"]] == []
     assert (passed, report["verdict"]) == (True, "pass")
-    assert len(report["checks"]) == len(checks.CHECKS)
+    assert len(report["checks"]) == len(checks.CHECKS) + (shutil.which("prometheus") is not None)
     monitoring = json.loads((world / "reports/monitoring.json").read_text())
     assert [(month["month"], month["rows"]) for month in monitoring["months"]] == [(m, ROWS) for m in MONTHS[1:]]
     assert monitoring["errors"]["rest"] >= 8, "the refusals that were provoked are counted by the service"
@@ -126,6 +126,7 @@ def test_exception_in_the_middle_stops_the_server(world: Path, digest: str, monk
         seen.extend(_servers(world))
         raise ZeroDivisionError("in the middle")
 
+    monkeypatch.setattr(demo_run, "reproduce", lambda _: None)
     monkeypatch.setattr(demo_run, "release", lambda _: digest)
     monkeypatch.setattr(demo_run, "read_flights", breaks)  # the first step with the service running
     assert demo_run.run(world) is False

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import Unavailable
-from demo.stack import Ports, Program, configure, find_binaries, programs
+from demo.programs import Program
+from demo.stack import Ports, configure, find_binaries, programs
 from tests.serving import free_ports, wait_until
 
 PACE = "1s"  # of scrapes and rules; the files say 5 s
@@ -39,9 +40,7 @@ def ports() -> Ports:
 @contextlib.contextmanager
 def watching(folder: Path, at: Ports, names: tuple[str, ...] = ("alertmanager", "prometheus")) -> Iterator[None]:
     """Started in this order, answering, and ended afterwards."""
-    configure(folder, at)
-    configuration = folder / "prometheus.yml"
-    configuration.write_text(configuration.read_text().replace(": 5s", f": {PACE}"))
+    configure(folder, at, pace=PACE)
     wanted = {program.name: program for program in programs(folder, at)}
     # The first alert may be evaluated before Alertmanager is found; the next try would come a minute later.
     wanted["prometheus"].command.append(f"--rules.alert.resend-delay={PACE}")

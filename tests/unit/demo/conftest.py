@@ -52,6 +52,7 @@ def good() -> Evidence:
     )
     return Evidence(
         flights=ROWS,
+        training_rows=166_158,
         replay=traffic,
         logged_ids=ids.copy(),
         logged_scores=scores.copy(),
@@ -61,7 +62,7 @@ def good() -> Evidence:
         latency_rounds_ms={"rest": [1.2, 30.0, 1.1], "grpc": [1.9, 1.8, 2.0]},
         monitoring={
             "months": monitored(0.75),
-            "reference": {"before": "2013-07", "rows": 100, "drawn_from": 166_158, "seed": 0},
+            "reference": {"rows": 5_000},
             "errors": {"rest": 6, "grpc": 3},
             "errors_unknown": None,
         },

@@ -10,13 +10,23 @@ import pytest
 
 from demo import checks
 from demo.checks import CHECKS, Check, judge
-from demo.evidence import Answer, Evidence, Memory, Refusal
+from demo.evidence import Answer, Evidence, Memory, Refusal, Scraped
 
 
 def test_good_evidence_passes_every_check(good: Evidence) -> None:
     assert [check.name for check in judge(good) if not check.passed] == []
     assert len({check.name for check in judge(good)}) == len(CHECKS)
     assert all(check.expected and check.measured for check in judge(good))
+
+
+EVERY = {*CHECKS, checks.prometheus_saw_it}
+SCRAPED = Scraped("2.42.0", scrapes=100, requests=2_400, rules=16, failed_rules=[])
+
+
+def test_prometheus_is_judged_where_there_is_one(good: Evidence) -> None:
+    passed = {check.name: check.passed for check in judge(replace(good, scraped=SCRAPED))}
+    assert len(passed) == len(CHECKS) + 1
+    assert all(passed.values())
 
 
 def traffic(e: Evidence, **changes: Any) -> Evidence:
@@ -42,6 +52,19 @@ def evaluation(e: Evidence, auc: float) -> Evidence:
 
 
 BAD: dict[str, tuple[Callable[[Evidence], Check], Callable[[Evidence], Evidence]]] = {
+    "Prometheus scraped nothing": (
+        checks.prometheus_saw_it,
+        lambda e: replace(e, scraped=replace(SCRAPED, scrapes=0)),
+    ),
+    "Prometheus missed requests": (
+        checks.prometheus_saw_it,
+        lambda e: replace(e, scraped=replace(SCRAPED, requests=2_399)),
+    ),
+    "a rule failed": (
+        checks.prometheus_saw_it,
+        lambda e: replace(e, scraped=replace(SCRAPED, failed_rules=["job:x: vector cannot contain"])),
+    ),
+    "Prometheus has no rules": (checks.prometheus_saw_it, lambda e: replace(e, scraped=replace(SCRAPED, rules=0))),
     "a flight was not answered": (
         checks.answered_and_logged_once,
         lambda e: traffic(e, scores=first_is(e.replay.scores, np.nan)),
@@ -181,11 +204,11 @@ def test_bad_evidence_fails_its_check_and_the_verdict(good: Evidence, what: str)
     check, spoil = BAD[what]
     result = check(spoil(good))
     assert not result.passed
-    assert check in CHECKS, "a check that is not in the list decides nothing"
+    assert check in EVERY, "a check that is not in the list decides nothing"
 
 
 def test_every_check_was_shown_to_fail() -> None:
-    assert {check for check, _ in BAD.values()} == set(CHECKS)
+    assert {check for check, _ in BAD.values()} == EVERY
 
 
 def test_memory_says_when_it_had_to_fall_back(good: Evidence) -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from demo.charts import Line, histogram, line_chart
 from demo.checks import Check, judge
 from demo.evidence import Evidence
 from demo.page import write_page
+from monitoring.charts import Line, histogram, line_chart
 
 
 @pytest.fixture

@@ -105,5 +105,8 @@ def test_prometheus_and_alertmanager_run_the_very_files_of_the_project(tmp_path:
     targets = {path.stem: yaml.safe_load(path.read_text()) for path in (tmp_path / "targets").glob("*.yml")}
     assert set(targets) == jobs == {path.stem for path in (MONITORING / "targets").glob("*.yml")}
     assert targets["windsock-service"] == [{"targets": ["127.0.0.1:3002"]}]
+    configure(tmp_path, Ports(), jobs=("prometheus",), pace="1s")
+    assert yaml.safe_load((tmp_path / "targets/alertmanager.yml").read_text()) == []
+    assert yaml.safe_load((tmp_path / "prometheus.yml").read_text())["global"]["scrape_interval"] == "1s"
     configure(tmp_path, Ports(alerts=4321))
     assert (tmp_path / "alertmanager.yml").read_text().count("http://127.0.0.1:4321/") == 4

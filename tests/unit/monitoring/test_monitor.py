@@ -4,85 +4,39 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from contracts.errors import DataError
-from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES
-from monitoring import monitor
-from monitoring.log import insert, open_database, read_predictions
+from contracts.errors import ArtifactInvalid, DataError
+from monitoring import monitor, reports
+from monitoring.log import read_predictions
 from monitoring.metrics import Metrics
+from monitoring.months import MONTHS, month_instants, new_york_months, wanted_months
 from monitoring.quality import auc
-from monitoring.spool import LabelRecord, PredictionRecord
-
-ROOT = Path(__file__).parents[3]
-FEW = 20  # too few for a distance, so these months cost Evidently no time
+from monitoring.spool import Record
+from tests.unit.monitoring.conftest import FEW, PROMISED, World, make_world
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """params.yaml and a table of features: 300 training rows of 50 °F, 300 later ones of 90 °F."""
-    folder = tmp_path_factory.mktemp("monitor")
-    (folder / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
-    months = ["2013-06"] * 300 + ["2013-07"] * 300
-    columns: dict[str, Any] = {"local_month": months}
-    rng = np.random.default_rng(0)
-    columns |= {name: rng.normal(size=600).astype(np.float32) for name in NUMERIC_NAMES}
-    columns["temp"] = np.repeat(np.array([50, 90], np.float32), 300) + rng.normal(size=600).astype(np.float32)
-    columns |= dict.fromkeys(CATEGORY_NAMES, ["UA"] * 600)
-    (folder / "data").mkdir()
-    pq.write_table(pa.table(columns), folder / "data/features.parquet")
-    return folder
-
-
-def prediction(
-    id_: str, event_time: datetime, score: float, protocol: str = "rest", took: int = 200
-) -> PredictionRecord:
-    numeric: list[float | None] = (
-        np.random.default_rng(len(id_) + event_time.minute).normal(size=len(NUMERIC_NAMES)).tolist()
-    )
-    numeric[NUMERIC_NAMES.index("temp")] = 50.0 + event_time.minute % 3
-    return PredictionRecord(
-        request_id=id_, digest="d" * 64, protocol=protocol, event_time=event_time, received_at=event_time,
-        duration_us=took, numeric=[numeric], category=[["UA", "EWR", "IAH"]], score=[score],
-    )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def database(root: Path) -> str:
+def logged(tmp_path_factory: pytest.TempPathFactory) -> World:
     """July: 80 flights, 60 labelled; August: none; September: a few, all on time; October: a few without a label."""
-    url = f"sqlite:///{root / 'predictions.db'}"
-    engine = open_database(url)
-    rng = np.random.default_rng(1)
-    records: list[Any] = []
-    for i in range(80):
-        when = datetime(2013, 7, 10, 12, i % 60)
-        records.append(
-            prediction(f"jul{i}", when, float(rng.random()), ("rest", "grpc")[i % 2], took=1_000 * (1 + i % 2))
-        )
-        if i < 60:
-            records.append(LabelRecord(f"jul{i}", 0, bool(rng.random() < 0.4), when, when))
-    for i in range(FEW):
-        when = datetime(2013, 9, 10, 12, i)
-        records += [prediction(f"sep{i}", when, 0.2), LabelRecord(f"sep{i}", 0, False, when, when)]
-        records.append(prediction(f"oct{i}", datetime(2013, 10, 10, 12, i), 0.2))
-    insert(engine, records)
-    engine.dispose()
-    return url
+    world = make_world(tmp_path_factory.mktemp("monitor"))
+    july = world.flights("jul", datetime(2013, 7, 10, 12), 60, 0.4)
+    july += world.flights("unlabelled", datetime(2013, 7, 11, 12), 20, None)
+    september = world.flights("sep", datetime(2013, 9, 10, 12), FEW, 0.0)
+    world.log([*july, *september, *world.flights("oct", datetime(2013, 10, 10, 12), FEW, None)])
+    return world
 
 
 @pytest.fixture(scope="module")
-def written(root: Path, database: str) -> dict[str, Any]:
+def written(logged: World) -> dict[str, Any]:
     """reports/monitoring.json of one run over the whole log."""
-    returned = monitor.run(root, database, None)
-    read: dict[str, Any] = json.loads((root / "reports/monitoring.json").read_text())
+    returned = logged.run()
+    read: dict[str, Any] = json.loads((logged.root / "reports/monitoring.json").read_text())
     assert read == json.loads(json.dumps(returned))
     return read
 
@@ -92,14 +46,14 @@ def report(written: dict[str, Any]) -> dict[str, Any]:
     return {month["month"]: month for month in written["months"]}
 
 
-def test_quality_of_a_month_is_that_of_its_labelled_rows(report: dict[str, Any], database: str) -> None:
+def test_quality_of_a_month_is_that_of_its_labelled_rows(report: dict[str, Any], logged: World) -> None:
     july = report["2013-07"]
     assert (july["rows"], july["labelled"], july["unlabelled"]) == (80, 60, 20)
-    log = read_predictions(database, datetime(2013, 7, 1), datetime(2013, 8, 1))
+    log = read_predictions(logged.database, datetime(2013, 7, 1), datetime(2013, 8, 1))
     known = ~np.isnan(log.late)
     assert july["quality"]["auc"] == pytest.approx(auc(log.late[known], log.score[known]), abs=1e-12)
     assert july["quality"]["rows"] == 60
-    assert july["models"] == {"d" * 64: 80}
+    assert july["models"] == {logged.digest: 80}
 
 
 def test_quality_that_cannot_be_measured_is_unknown_with_the_reason(report: dict[str, Any]) -> None:
@@ -118,43 +72,118 @@ def test_latency_is_by_protocol(report: dict[str, Any]) -> None:
     latency = report["2013-07"]["latency"]
     assert latency["rest"] == {"rows": 40, "p50_ms": 1.0, "p99_ms": 1.0}
     assert latency["grpc"] == {"rows": 40, "p50_ms": 2.0, "p99_ms": 2.0}
-    assert report["2013-09"]["latency"]["grpc"] == {"rows": 0, "p50_ms": None, "p99_ms": None}
+    assert report["2013-08"]["latency"]["grpc"] == {"rows": 0, "p50_ms": None, "p99_ms": None}
 
 
-def test_reference_is_the_training_period_alone(written: dict[str, Any], report: dict[str, Any], root: Path) -> None:
-    assert written["reference"] == {"before": "2013-07", "rows": 300, "drawn_from": 300, "seed": monitor.SEED}
-    # Served at 50 °F like the training rows; the later rows of the table have 90.
+def test_the_reference_is_the_champion_s_own(written: dict[str, Any], report: dict[str, Any], logged: World) -> None:
+    """Nothing else is there to take it from: no features, no parameters."""
+    assert written["reference"] == {"rows": 300}
     temp = next(drift for drift in report["2013-07"]["drift"] if drift["feature"] == "temp")
-    assert temp["value"] < 2, "a reference with July in it would be some twenty standard deviations away"
-    assert (root / "reports" / report["2013-07"]["page"]).is_file()
+    assert temp["value"] < 0.1
+    assert (logged.root / "reports" / report["2013-07"]["page"]).is_file()
+    assert written["release"] == {
+        "digest": logged.digest, "released": "student", "as_of": "2013-07-01", "metrics": PROMISED
+    }  # fmt: skip
+
+
+def test_result_and_pages_are_in_the_database_too(written: dict[str, Any], logged: World) -> None:
+    assert reports.newest(logged.database).report == written
+    in_files = {path.stem for path in (logged.root / "reports/monitoring").glob("*.html")}
+    assert in_files == {"2013-07"}
+    assert {name for name in ("2013-07", "2013-09", "window") if reports.page(logged.database, name)} == in_files
+
+
+def test_without_files_only_the_database_is_written(world: World) -> None:
+    world.log(world.flights("few", datetime(2013, 7, 10), FEW, 0.5))
+    report = world.run(files=False)
+    assert not (world.root / "reports").exists()
+    assert reports.newest(world.database).report == report
+
+
+@pytest.mark.parametrize(
+    ("late", "reason"),
+    [
+        (None, "no label has arrived"),
+        (1.0, "all 120 labelled flights are late"),
+        (0.5, "only 60 late and 60 other labelled flights, fewer than 100 of each"),
+    ],
+)
+def test_a_window_that_says_too_little_is_unknown(
+    world: World, monkeypatch: pytest.MonkeyPatch, late: float | None, reason: str
+) -> None:
+    monkeypatch.setattr("monitoring.summary.compare", lambda *_: ([], None))  # drift has tests of its own
+    world.log(world.flights("f", datetime(2013, 7, 10), 120, late))
+    window = world.run(files=False)["window"]
+    assert (window["quality"], window["quality_unknown"]) == (None, reason)
+
+
+def test_the_window_is_the_newest_weeks_of_the_champion(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monitoring.summary.compare", lambda *_: ([], None))
+    newest = datetime(2013, 9, 20, 12)
+    records: list[Record] = world.flights("old", newest - timedelta(days=29), 220, 0.5)
+    records += world.flights("other", newest - timedelta(days=1), 220, 0.5, digest="e" * 64)
+    world.log([*records, *world.flights("new", newest, 240, 0.5, fair=True)])
+    window = world.run(files=False)["window"]
+    assert (window["rows"], window["quality"]["auc"]) == (240, 1.0)
+    assert window["models"] == {world.digest: 240}
+    assert window["last"].startswith("2013-09-20T12:03:59")
+
+
+def test_answers_of_another_model_say_nothing_about_the_champion(world: World) -> None:
+    world.log(world.flights("other", datetime(2013, 9, 20), FEW, 0.5, digest="e" * 64))
+    report = world.run(files=False)
+    why = f"no row of the newest 28 days was answered by the champion {world.digest[:12]}"
+    assert report["window"]["quality_unknown"] == why
+    assert report["months"][0]["rows"] == FEW
+
+
+def test_an_empty_log_is_unknown_and_not_an_error(world: World) -> None:
+    report = world.run()
+    assert report["months"] == []
+    assert (report["window"]["rows"], report["window"]["quality"]) == (0, None)
+    assert report["window"]["quality_unknown"] == "the prediction log is empty"
+    assert reports.newest(world.database).report == report
+
+
+def test_no_log_at_all_is_an_error(world: World) -> None:
+    (world.root / "predictions.db").unlink()
+    with pytest.raises(DataError, match=r"must be a prediction log.*start the service once"):
+        world.run()
+    assert not (world.root / "reports").exists()
+
+
+def test_a_champion_that_was_tampered_with_is_refused(world: World) -> None:
+    path = world.root / "store" / world.digest / "reference.npz"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(ArtifactInvalid):
+        world.run()
 
 
 def test_months_are_new_york_s_and_the_departure_s() -> None:
     asked = np.array(
         ["2013-08-01T01:59", "2013-08-01T02:00", "2013-12-01T02:59", "2013-12-01T03:00"], "datetime64[us]"
     )  # 4 hours behind in summer, 5 in winter; departure is 2 hours after
-    assert monitor.new_york_months(asked).tolist() == ["2013-07", "2013-08", "2013-11", "2013-12"]
-    assert monitor.new_york_months(asked[:0]).tolist() == []
+    assert new_york_months(asked).tolist() == ["2013-07", "2013-08", "2013-11", "2013-12"]
+    assert new_york_months(asked[:0]).tolist() == []
+    assert month_instants("2013-08") == (datetime(2013, 8, 1, 2), datetime(2013, 9, 1, 2))
+    assert month_instants("2013-12") == (datetime(2013, 12, 1, 3), datetime(2014, 1, 1, 3))
 
 
-def test_wanted_months_may_be_named(root: Path, database: str) -> None:
-    months = monitor.run(root, database, None, "2013-10", "2013-11")["months"]
+def test_wanted_months_may_be_named(logged: World) -> None:
+    months = logged.run("2013-10", "2013-11")["months"]
     assert [(month["month"], month["rows"]) for month in months] == [("2013-10", FEW), ("2013-11", 0)]
 
 
-def test_empty_log_is_an_error_not_a_good_report(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'empty.db'}"
-    open_database(url).dispose()
-    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
-    with pytest.raises(DataError, match="must hold predictions"):
-        monitor.run(tmp_path, url, None)
-    assert not (tmp_path / "reports/monitoring.json").exists()
+def test_the_work_of_a_run_is_bounded() -> None:
+    names = wanted_months((datetime(2011, 1, 15), datetime(2013, 7, 15)), None, None)
+    assert (len(names), names[-1]) == (MONTHS, "2013-07")
 
 
-def test_missing_table_of_features_is_named(tmp_path: Path, database: str) -> None:
-    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
-    with pytest.raises(DataError, match=r"features.parquet.*dvc repro"):
-        monitor.run(tmp_path, database, None)
+def test_a_clock_that_is_far_ahead_moves_no_window(world: World) -> None:
+    world.log([*world.flights("now", datetime(2013, 7, 10), FEW, 0.5), *world.flights("x", datetime(2150, 1, 1), 1, 1)])
+    report = world.run(files=False)
+    assert [month["month"] for month in report["months"]] == ["2013-07"]
+    assert report["window"]["rows"] == FEW
 
 
 @contextmanager
@@ -186,14 +215,20 @@ def test_errors_come_from_the_service_s_own_metrics() -> None:
     metrics.of["rest"].errors["invalid_input"]()
     metrics.of["rest"].errors["unauthenticated"]()
     metrics.of["grpc"].errors["internal"]()
-    with page(generate_latest(metrics.registry)) as url:
-        assert monitor._errors(url) == {"errors": {"rest": 2, "grpc": 1}, "errors_unknown": None}
+    text = generate_latest(metrics.registry).replace(
+        b'code="ok",protocol="rest"} 0.0', b'code="ok",protocol="rest"} 7.0'
+    )
+    assert b"} 7.0" in text
+    with page(text) as url:
+        assert monitor.errors(url) == {"errors": {"rest": 2, "grpc": 1}, "errors_unknown": None}
 
 
 def test_errors_are_unknown_with_the_reason() -> None:
-    assert monitor._errors(None)["errors_unknown"] == "no address of the service's metrics was given"
-    unreachable = monitor._errors("http://127.0.0.1:9/metrics")
+    assert monitor.errors(None)["errors_unknown"] == "no address of the service's metrics was given"
+    unreachable = monitor.errors("http://127.0.0.1:9/metrics")
     assert unreachable["errors"] is None
     assert "http://127.0.0.1:9/metrics" in unreachable["errors_unknown"]
     with page(b"<html>not metrics") as url:
-        assert monitor._errors(url)["errors"] is None
+        assert monitor.errors(url)["errors"] is None
+    with page(b"# TYPE up gauge\nup 1.0\n") as url:
+        assert "must have windsock_requests_total" in monitor.errors(url)["errors_unknown"]

@@ -1,0 +1,96 @@
+"""A champion, and a prediction log that is made by hand: the monitor needs nothing else."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from contracts.artifact import Git
+from contracts.features import NUMERIC_NAMES
+from contracts.reference import Reference, pack
+from monitoring import monitor
+from monitoring.log import insert, open_database
+from monitoring.spool import LabelRecord, PredictionRecord, Record
+from pipelines.keys import signing_keys
+from pipelines.package import write_artifact
+from tests.payloads import rows
+from tests.tiny import tiny_model
+
+FEW = 20  # too few for a distance, so these months cost Evidently no time
+TEMP = NUMERIC_NAMES.index("temp")
+PROMISED = {"auc": 0.75, "log_loss": 0.45, "brier": 0.14, "ece": 0.02, "auc_low": 0.74}
+
+
+@dataclass(frozen=True)
+class World:
+    """`root` holds a store with one champion, its key and an empty prediction log."""
+
+    root: Path
+    digest: str
+    database: str
+
+    def run(self, *months: str, **options: Any) -> dict[str, Any]:
+        where = {"store": self.root / "store", "public_key": self.root / "signing.pub"}
+        return monitor.run(self.root, self.database, None, *months, **(where | options))
+
+    def log(self, records: list[Record]) -> None:
+        engine = open_database(self.database)
+        insert(engine, records)
+        engine.dispose()
+
+    def flights(
+        self, name: str, when: datetime, count: int, late: float | None, *, digest: str = "", fair: bool = False
+    ) -> list[Record]:
+        """`count` predictions at about `when`, labelled late with this share; None: no label yet.
+
+        Args:
+            fair: late flights have higher scores: the AUC is 1.
+        """
+        rng = np.random.default_rng(len(name))
+        given, categories = rows(count, seed=len(name))
+        records: list[Record] = []
+        for i in range(count):
+            is_late = late is not None and i < late * count
+            moment = when + timedelta(seconds=i)
+            numeric: list[float | None] = [None if np.isnan(value) else value for value in given[i].tolist()]
+            numeric[TEMP] = 50.0 + i % 3
+            records.append(
+                PredictionRecord(
+                    request_id=f"{name}{i}", digest=digest or self.digest, protocol=("rest", "grpc")[i % 2],
+                    event_time=moment, received_at=moment, duration_us=1_000 * (1 + i % 2), numeric=[numeric],
+                    category=[categories[i].tolist()], score=[0.2 + 0.6 * is_late if fair else float(rng.random())],
+                )
+            )  # fmt: skip
+            if late is not None:
+                records.append(LabelRecord(f"{name}{i}", 0, is_late, moment, moment))
+        return records
+
+
+def make_world(root: Path, metrics: dict[str, float] = PROMISED) -> World:
+    """Its model saw 300 rows of 50 °F."""
+    numeric, categories = rows(300, seed=1)
+    numeric[:, TEMP] = 50.0 + np.arange(300) % 3
+    artifact = write_artifact(
+        root / "candidate", tiny_model(), pack(Reference(numeric, categories)), signing_keys(root),
+        released="student", as_of="2013-07-01", metrics=metrics, vocabulary={"carrier": [], "origin": [], "dest": []},
+        data_sha256={}, git=Git(commit=None, dirty=False), mlflow_run_id="none",
+    )  # fmt: skip
+    (root / "store").mkdir()
+    (root / "candidate").rename(root / "store" / artifact.digest)
+    (root / "store/champion").write_text(artifact.digest)
+    url = f"sqlite:///{root / 'predictions.db'}"
+    open_database(url).dispose()
+    return World(root, artifact.digest, url)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return make_world(tmp_path)
+
+
+def recently(**ago: float) -> datetime:
+    """UTC without a zone."""
+    return datetime.now(UTC).replace(tzinfo=None) - timedelta(**ago)

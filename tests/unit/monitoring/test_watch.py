@@ -1,0 +1,321 @@
+"""`windsock monitor serve`: gauges and page say what the newest result says, and its age; unknown is never green."""
+
+import json
+import math
+import re
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from contracts.errors import Unavailable
+from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES
+from monitoring import gauges, page, reports
+from monitoring.drift import NAMES, FeatureDrift
+from monitoring.reports import Newest
+from monitoring.watch import STALE_SECONDS, Watcher
+from tests.serving import free_ports, wait_until
+from tests.unit.monitoring.conftest import PROMISED, World, make_world, recently
+
+RULES = Path(__file__).parents[3] / "monitoring/rules/alerts.yml"
+AWAY = "postgresql+psycopg://windsock:hush@127.0.0.1:9/windsock"
+DRIFT = [FeatureDrift(name, "wasserstein", 0.1, i / 100, i >= 10, 0.25, 0.0) for i, name in enumerate(NAMES)]
+DRIFT[0] = FeatureDrift(NAMES[0], "wasserstein", 0.1, None, None, 1.0, 0.0, "too few")
+PAGE = b"<!doctype html><p>Evidently's</p>"
+
+
+@pytest.fixture(autouse=True)
+def no_evidently(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monitoring.summary.compare", lambda *_: (DRIFT, PAGE))
+
+
+@pytest.fixture
+def busy(world: World) -> World:
+    """240 flights of an hour ago, half of them late, all told apart."""
+    world.log(world.flights("f", recently(hours=1), 240, 0.5, fair=True))
+    return world
+
+
+def read(text: bytes) -> dict[str, float]:
+    """`name` or `name/label value` -> value."""
+    return {
+        "/".join([sample.name, *sample.labels.values()]): sample.value
+        for family in text_string_to_metric_families(text.decode())
+        for sample in family.samples
+    }
+
+
+def scrape(database: str, now: datetime | None = None, *, away: bool = False) -> dict[str, float]:
+    return read(gauges.text(reports.newest(database), now or datetime.now(UTC), away=away))
+
+
+def draw(database: str, trouble: str | None = None, now: datetime | None = None) -> str:
+    return page.render(reports.newest(database), trouble, now or datetime.now(UTC))
+
+
+def test_gauges_equal_the_result(busy: World) -> None:
+    report = busy.run(files=False)
+    window, found = report["window"], scrape(busy.database)
+    for name in ("auc", "log_loss", "brier", "ece", "positive_share"):
+        assert found[f"windsock_quality/{name}"] == window["quality"][name], name
+    for name, value in PROMISED.items():
+        assert found[f"windsock_release_quality/{name}"] == value
+    assert (found["windsock_quality_known"], found["windsock_quality_rows"]) == (1, 240)
+    assert found["windsock_labelled_share"] == 1
+    assert {name: found[f"windsock_drift/{name}"] for name in NAMES[1:]} == {
+        cell["feature"]: cell["value"] for cell in window["drift"][1:]
+    }
+    assert math.isnan(found[f"windsock_drift/{NAMES[0]}"])
+    assert {found[f"windsock_drift_threshold/{name}"] for name in NAMES} == {0.1}
+    assert found[f"windsock_missing_share/{NAMES[0]}"] == 1.0
+    assert found["windsock_monitor_window_end_timestamp_seconds"] == pytest.approx(
+        datetime.fromisoformat(window["last"]).timestamp()
+    )
+
+
+def test_ages_are_of_the_scrape(busy: World) -> None:
+    generated = datetime.fromisoformat(busy.run(files=False)["generated_at"])
+    now = generated + timedelta(hours=5)
+    found = scrape(busy.database, now)
+    assert now.timestamp() - found["windsock_monitor_last_run_timestamp_seconds"] == 5 * 3600
+    assert found["windsock_data_age_seconds"] == pytest.approx(6 * 3600, abs=300)  # the newest flight is 4 min younger
+    later = scrape(busy.database, now + timedelta(hours=1))
+    assert later["windsock_data_age_seconds"] - found["windsock_data_age_seconds"] == pytest.approx(3600)
+
+
+def test_a_manifest_without_quality_is_nan_and_promises_nothing(tmp_path: Path) -> None:
+    world = make_world(tmp_path, metrics={})
+    world.log(world.flights("f", recently(hours=1), 240, 0.5, fair=True))
+    world.run(files=False)
+    found = scrape(world.database)
+    assert all(math.isnan(found[f"windsock_release_quality/{name}"]) for name in PROMISED)
+    assert 'class="good"' not in draw(world.database)
+
+
+def is_unknown(found: dict[str, float]) -> bool:
+    measures = ("auc", "log_loss", "brier", "ece", "positive_share")
+    return found["windsock_quality_known"] == 0 and all(math.isnan(found[f"windsock_quality/{m}"]) for m in measures)
+
+
+@pytest.mark.parametrize(
+    ("count", "late", "reason"),
+    [
+        (0, None, "The prediction log is empty."),
+        (120, None, "No label has arrived."),
+        (120, 1.0, "All 120 labelled flights are late."),
+        (120, 0.5, "Only 60 late and 60 other"),
+    ],
+)
+def test_unknown_is_told_with_the_reason_and_never_green(
+    world: World, count: int, late: float | None, reason: str
+) -> None:
+    world.log(world.flights("f", recently(hours=1), count, late))
+    world.run(files=False)
+    assert is_unknown(scrape(world.database))
+    html = draw(world.database)
+    assert '<span class="soft">Unknown.</span>' in html
+    assert reason in html
+    assert 'class="good"' not in html
+
+
+def test_before_the_first_run_all_is_unknown(world: World) -> None:
+    found = scrape(world.database)
+    assert is_unknown(found)
+    assert found["windsock_monitor_last_run_timestamp_seconds"] == 0
+    assert math.isnan(found["windsock_data_age_seconds"])
+    assert "The monitor has not run" in draw(world.database)
+    world.log(world.flights("f", recently(hours=1), 3, None))
+    assert 3_000 < scrape(world.database)["windsock_data_age_seconds"] <= 3_600, "freshness needs no run"
+
+
+def test_a_database_without_tables_is_no_error(tmp_path: Path) -> None:
+    assert reports.newest(f"sqlite:///{tmp_path / 'new.db'}") == Newest(None, None)
+    assert reports.page(f"sqlite:///{tmp_path / 'new.db'}", "2013-07") is None
+
+
+def test_a_database_that_is_away_makes_quality_unknown_and_ages_go_on(busy: World) -> None:
+    busy.run(files=False)
+    watcher = Watcher(busy.database)
+    watcher.look()
+    assert watcher.trouble is None
+    watcher.database_url = AWAY
+    watcher.look()
+    trouble = str(watcher.trouble)
+    assert "must answer, got: " in trouble
+    assert "hush" not in trouble
+    now = datetime.now(UTC) + timedelta(hours=4)
+    found = read(gauges.text(watcher.seen, now, away=True))
+    assert is_unknown(found)
+    assert math.isnan(found["windsock_drift/temp"])
+    assert now.timestamp() - found["windsock_monitor_last_run_timestamp_seconds"] > 3 * 3600, "MonitorSilent"
+    assert found["windsock_data_age_seconds"] > 4 * 3600, "DataStale comes in its time"
+    html = page.render(watcher.seen, trouble, datetime.now(UTC))
+    assert '<span class="soft">Unknown.</span>' in html
+    assert "The database does not answer" in html
+    assert "hush" not in html
+
+
+def test_a_question_that_hangs_is_a_database_that_is_away(busy: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    watcher = Watcher(busy.database)
+    watcher.look()
+    moment = watcher._looked + STALE_SECONDS + 7
+    monkeypatch.setattr("monitoring.watch.time.monotonic", lambda: moment)
+    assert watcher.trouble == "the database has not answered for 37 s"
+
+
+def test_a_result_that_cannot_be_read_ends_nothing(busy: World) -> None:
+    busy.run(files=False)
+    engine = sa.create_engine(busy.database)
+    with engine.begin() as connection:
+        connection.execute(sa.update(reports.REPORTS).values(report="{"))
+    engine.dispose()
+    watcher = Watcher(busy.database)
+    watcher.look()
+    assert watcher.trouble is not None
+    assert "cannot be read" in watcher.trouble
+
+
+def test_a_silent_monitor_is_not_green(busy: World) -> None:
+    busy.run(files=False)
+    assert '<span class="good">As promised.</span>' in draw(busy.database)
+    html = draw(busy.database, now=datetime.now(UTC) + timedelta(hours=3, minutes=10))
+    assert "The monitor has been silent for 3 h" in html
+    assert 'class="good"' not in html
+
+
+def test_quality_below_the_release_is_said(tmp_path: Path) -> None:
+    world = make_world(tmp_path, metrics={"auc_low": 0.9})
+    world.log(world.flights("f", recently(hours=1), 240, 0.5))  # scores are random
+    world.run(files=False)
+    assert '<span class="bad">Below its release.</span>' in draw(world.database)
+
+
+def test_the_page_judges_as_the_alerts_do() -> None:
+    rules = {
+        rule["alert"]: rule["expr"] for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]
+    }
+    assert f"- {page.MARGIN})" in rules["ModelQualityLow"]
+    assert f"> {page.SILENT.total_seconds() / 3600:.0f} * 3600" in rules["MonitorSilent"]
+
+
+def test_the_page_shows_months_drift_and_links_and_needs_no_network(busy: World) -> None:
+    busy.log(busy.flights("jul", recently(days=45), 240, 0.5))
+    months = [month["month"] for month in busy.run(files=False)["months"]]
+    html = draw(busy.database)
+    links = set(re.findall(r'href="([^"]+)"', html))
+    assert links == {"report.json", "metrics", "monitoring/window.html", *(f"monitoring/{m}.html" for m in months)}
+    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?:https?:)?//""", html)
+    assert "<script" not in html
+    assert all(f">{name}<" in html for name in (*NUMERIC_NAMES, *CATEGORY_NAMES))
+    assert reports.page(busy.database, months[0]) is not None
+
+
+def test_a_reader_never_sees_half(busy: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = busy.run(files=False)
+    monkeypatch.setattr("monitoring.reports.gzip.compress", lambda *_, **__: 1 / 0)  # between the result and its pages
+    with pytest.raises(ZeroDivisionError):
+        busy.run(files=False)
+    monkeypatch.undo()
+    assert reports.newest(busy.database).report == first
+    assert reports.page(busy.database, "window") is not None
+
+
+def test_the_table_stays_small(busy: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reports, "HISTORY", 3)
+    for _ in range(5):
+        report = busy.run(files=False)
+    engine = sa.create_engine(busy.database)
+    with engine.connect() as connection:
+        results = connection.scalars(sa.select(reports.REPORTS.c.id)).all()
+        pages = set(connection.execute(sa.select(reports.PAGES.c.report_id, reports.PAGES.c.name)).all())
+    engine.dispose()
+    assert results == [3, 4, 5]
+    assert pages == {(5, name) for name in ("window", *(month["month"] for month in report["months"]))}
+
+
+def test_a_database_that_is_away_is_one_sentence() -> None:
+    with pytest.raises(Unavailable, match="must answer, got: ") as caught:
+        reports.save(AWAY, {"generated_at": "2026-11-24T08:00:00+00:00"}, {})
+    assert "\n" not in str(caught.value)
+    assert "hush" not in str(caught.value)
+
+
+@contextmanager
+def serving(folder: Path, database: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    (port,) = free_ports(1)
+    command = [sys.executable, "-m", "cli", "monitor", "serve", "--port", str(port), "--database", database]
+    with (folder / "serve.log").open("w") as log:
+        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, text=True)
+    try:
+        at = f"http://127.0.0.1:{port}"
+        wait_until(lambda: process.poll() is not None or ask(f"{at}/healthz")[0] == 200, "the page must be there")
+        assert process.poll() is None, (folder / "serve.log").read_text()
+        yield at, process
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def ask(url: str) -> tuple[int, bytes, dict[str, str]]:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.status, answer.read(), {k.lower(): v for k, v in answer.headers.items()}
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read(), {}
+    except OSError:
+        return 0, b"", {}
+
+
+def test_it_serves_and_sees_a_new_result_and_ends(busy: World) -> None:
+    with serving(busy.root, busy.database) as (at, process):
+        assert {ask(at + path)[0] for path in ("/healthz", "/livez", "/readyz")} == {200}
+        assert ask(f"{at}/report.json")[0] == 404
+        report = busy.run(files=False)
+        wait_until(lambda: ask(f"{at}/report.json")[0] == 200, "the new result must be seen", 30)
+        assert json.loads(ask(f"{at}/report.json")[1]) == report
+        status, text, headers = ask(f"{at}/metrics")
+        assert (status, headers["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+        assert read(text)["windsock_quality/auc"] == report["window"]["quality"]["auc"]
+        status, html, headers = ask(f"{at}/")
+        assert (status, "default-src 'none'" in headers["content-security-policy"]) == (200, True)
+        assert b"As promised." in html
+        status, packed, headers = ask(f"{at}/monitoring/window.html")
+        assert (status, headers["content-encoding"]) == (200, "gzip")
+        assert packed == reports.page(busy.database, "window")
+        assert ask(f"{at}/monitoring/1999-01.html")[0] == 404
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+def test_it_serves_with_a_database_that_is_away(tmp_path: Path) -> None:
+    with serving(tmp_path, AWAY) as (at, _):
+        status, text, _ = ask(f"{at}/metrics")
+        assert status == 200
+        assert is_unknown(read(text))
+        status, html, _ = ask(f"{at}/")
+        assert (status, b"Unknown." in html, b"must answer, got" in html) == (200, True, True)
+        status, said, _ = ask(f"{at}/monitoring/2013-07.html")
+        assert (status, b"must answer" in said, b"Traceback" in said) == (503, True, False)
+        assert ask(f"{at}/readyz")[0] == 200, "or Prometheus would lose its gauges with the database"
+    assert "hush" not in (tmp_path / "serve.log").read_text()
+
+
+def test_a_taken_port_is_one_sentence(world: World) -> None:
+    with serving(world.root, world.database) as (at, _):
+        command = [sys.executable, "-m", "cli", "monitor", "serve", "--port", at.rsplit(":", 1)[1]]
+        run = subprocess.run(command, cwd=world.root, capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert re.fullmatch(
+        r"Error: `127.0.0.1:\d+` must be free, got: .*; choose another with --host or --port\n", run.stderr
+    )
