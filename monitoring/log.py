@@ -5,6 +5,7 @@ under a key that is there already is dropped. So the writer may read a line twic
 and a client may repeat a request.
 """
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from contracts.errors import DataError, ParameterError, Unavailable
 from contracts.features import CATEGORY, NUMERIC
 from monitoring.spool import LabelRecord, PredictionRecord, Record
+
+logger = logging.getLogger(__name__)
 
 METADATA: Final = sa.MetaData()
 PREDICTIONS: Final = sa.Table(
@@ -46,6 +49,7 @@ LABELS: Final = sa.Table(
     sa.Column("received_at", sa.DateTime, nullable=False),  # UTC
 )
 _INSERT: Final[dict[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_LOCK: Final = 0x77696E64  # "wind": any number that nobody else locks in this database
 # A machine that vanishes sends no goodbye: without limits a try would hang for a quarter of an hour.
 _LIMITS: Final[dict[str, Any]] = {
     "connect_timeout": 5,  # seconds, as all but the last
@@ -60,11 +64,11 @@ _decode_strings = msgspec.json.Decoder(list[str]).decode
 
 
 def open_database(url: str) -> sa.Engine:
-    """An engine on a database that has our tables and takes writes.
+    """An engine. A file takes writes; a server may be away, and `create_tables` is left to whoever writes first.
 
     Raises:
         ParameterError: not a URL of SQLite or PostgreSQL.
-        Unavailable: cannot be opened or written.
+        Unavailable: a file that cannot be opened or written, or a server that answers and refuses our tables.
     """
     try:
         address = sa.make_url(url)
@@ -73,10 +77,15 @@ def open_database(url: str) -> sa.Engine:
         if address.get_backend_name() == "sqlite" and address.database and not address.query:
             Path(address.database).parent.mkdir(parents=True, exist_ok=True)
         engine = connect(url)
-        METADATA.create_all(engine)
-        with engine.connect() as connection:  # nothing but a write tells whether writing works
-            connection.execute(sa.delete(LABELS).where(LABELS.c.row < 0))
-            connection.commit()
+        try:
+            create_tables(engine)
+            with engine.begin() as connection:  # nothing but a write tells whether writing works
+                connection.execute(sa.delete(LABELS).where(LABELS.c.row < 0))
+        except sa.exc.OperationalError as error:
+            if engine.dialect.name != "postgresql":
+                raise
+            # No reason not to serve: the spool bridges that, and a service that refused would fall with its database.
+            logger.warning("the prediction log is away, rows will wait in the spool: %s", str(error.orig).strip())
     except (sa.exc.SQLAlchemyError, ImportError, OSError) as error:
         cause = getattr(error, "orig", None) or error
         raise Unavailable(
@@ -84,6 +93,17 @@ def open_database(url: str) -> sa.Engine:
             "correct WINDSOCK_DATABASE_URL or the database"
         ) from error
     return engine
+
+
+def create_tables(engine: sa.Engine) -> None:
+    """Those that are missing. Services that start at the same moment on an empty database wait for each other."""
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":  # there, IF NOT EXISTS alone is no help against one that is being made
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+        for table in METADATA.sorted_tables:
+            connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
+            for index in table.indexes:
+                connection.execute(sa.schema.CreateIndex(index, if_not_exists=True))
 
 
 def connect(url: str) -> sa.Engine:

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 import sqlalchemy as sa
 
-from monitoring.log import insert
+from monitoring.log import create_tables, insert
 from monitoring.metrics import Metrics
 from monitoring.spool import PredictionRecord, Record, Segment, Spool
 
@@ -36,6 +36,7 @@ class Writer:
         self._adopted_rows = 0
         self._moved_rows = 0
         self._wait = BACK_OFF_SECONDS[0]
+        self._has_tables = False
         self._metrics = metrics
         metrics.on_refresh.append(self._refresh)
         self._thread = threading.Thread(target=self._run, name="spool-writer", daemon=True)
@@ -105,6 +106,9 @@ class Writer:
         return IDLE_SECONDS
 
     def _move_all(self) -> None:
+        if not self._has_tables:  # a database that was away at the start may be empty
+            create_tables(self._engine)
+            self._has_tables = True
         for segment in self._spool.segments():
             closed = segment.closed  # read first: a segment that closes meanwhile may have grown behind our last look
             for chunk, end in _chunks(segment):

@@ -4,6 +4,7 @@ import errno
 import os
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from contracts.errors import DataError, ParameterError, Unavailable
 from contracts.features import CATEGORY, NUMERIC
 from monitoring import spool as module
 from monitoring import writer as writer_module
-from monitoring.log import LABELS, PREDICTIONS, open_database, read_predictions
+from monitoring.log import LABELS, PREDICTIONS, connect, create_tables, open_database, read_predictions
 from monitoring.metrics import Metrics
 from monitoring.spool import LabelRecord, PredictionRecord, Spool
 from monitoring.writer import Writer
@@ -240,12 +241,37 @@ def test_database_must_be_one_we_know_and_take_writes(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="must take writes"):
         open_database(f"sqlite:///{tmp_path}")
     with pytest.raises(Unavailable, match="must take writes") as caught:
-        open_database("postgresql+psycopg://user:hunter2@127.0.0.1:9/log")
+        open_database("postgresql+nodriver://user:hunter2@127.0.0.1:9/log")
     assert "hunter2" not in str(caught.value)
     with pytest.raises(Unavailable, match="must take writes"):
         open_database("no url")
     with pytest.raises(DataError, match="must be a prediction log"):
         read_predictions(f"sqlite:///{tmp_path / 'none.db'}", NOON, NOON)
+
+
+def test_a_server_that_is_away_is_told_of_and_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    engine = open_database("postgresql+psycopg://user:hunter2@127.0.0.1:9/log")
+    engine.dispose()
+    assert "the prediction log is away, rows will wait in the spool: connection failed" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
+def test_the_writer_makes_the_tables_of_a_database_that_was_away(tmp_path: Path, url: str) -> None:
+    spool = Spool(tmp_path / "spool")
+    spool.append([prediction("a")], 1)
+    writer = Writer(spool, connect(url), Metrics())
+    writer.start()
+    writer.stop(30)
+    assert names(url) == ["a"]
+
+
+def test_services_that_start_at_once_make_the_tables_together(url: str) -> None:
+    """On PostgreSQL: tests/e2e/cluster."""
+    engines = [connect(url) for _ in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(create_tables, engines)) == [None] * 4
+    for engine in engines:
+        engine.dispose()
 
 
 def test_inserts_are_written_for_postgresql_too() -> None:
