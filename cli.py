@@ -83,6 +83,7 @@ def release(root: Path) -> None:
 @click.option("--rest-port", type=int, help="[default: 3000]")
 @click.option("--grpc-port", type=int, help="[default: 3001]")
 @click.option("--metrics-port", type=int, help="Prometheus metrics, on loopback.  [default: 3002]")
+@click.option("--workers", type=int, help="Processes that answer, about one a core.  [default: 1]")
 @click.option("--store", type=click.Path(path_type=Path), help="Released models.  [default: artifacts/store]")
 @click.option("--state", type=click.Path(path_type=Path), help="Spool and prediction log.  [default: state]")
 @_command

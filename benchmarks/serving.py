@@ -1,5 +1,8 @@
 """Requests per second and latency of single rows: the service, and bare uvicorn with the same work as its peer.
 
+`metrics_cost` is the share that the metrics take, against the same service with metrics that count nothing
+(`benchmarks.serving_silent`). Both take turns, each turn gives a ratio, and the median counts.
+
     python -m benchmarks.serving --store artifacts/store --public-key secrets/signing.pub
 
 Server and client have a core each (`taskset`). Every subject runs in turn, and the turns are repeated, so that a noisy
@@ -18,25 +21,21 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from benchmarks.serving_subjects import GRPC_PORT, PEER_PORT, REST_PORT, SILENT_PORTS, peer, service, silent_service
 from contracts.artifact import MODEL_NAME
 from contracts.files import write_json
 from contracts.store import load_champion
 from services.docs_page import example
-from services.settings import load_settings
 
-SERVER_CORE, CLIENT_CORE = "0", "1"
-REST_PORT, GRPC_PORT, METRICS_PORT, PEER_PORT = 3900, 3901, 3902, 3903
+CLIENT_CORE = "1"
 REPORT = Path("reports/benchmarks/serving.json")
 
 
@@ -146,74 +145,33 @@ def _client(
     return found["count"], found["rate"], found["p50_ms"], found["p99_ms"], found["errors"]
 
 
-@contextmanager
-def service(store: Path, public_key: Path, folder: Path) -> Iterator[tuple[int, str]]:
-    """`windsock serve` on one core: the pid of its worker, and the token."""
-    settings = load_settings(
-        store=store.absolute(),
-        public_key=public_key.absolute(),
-        state=folder / "state",
-        token_file=folder / "token",
-        rest_port=REST_PORT,
-        grpc_port=GRPC_PORT,
-        metrics_port=METRICS_PORT,
-    )
-    environment = os.environ | settings.environment()
-    with _running(["-m", "cli", "serve"], environment, f"http://127.0.0.1:{REST_PORT}/v2/health/ready") as launcher:
-        children = psutil.Process(launcher).children(recursive=True)
-        worker = next(child for child in children if "_bentoml_impl.worker.service" in child.cmdline())
-        yield worker.pid, settings.token_file.read_text().strip()
-
-
-@contextmanager
-def peer(store: Path, public_key: Path) -> Iterator[int]:
-    """Bare uvicorn on the same core: its pid."""
-    arguments = ["-m", "benchmarks.serving_peer", str(store), str(public_key), str(PEER_PORT)]
-    with _running(arguments, dict(os.environ), f"http://127.0.0.1:{PEER_PORT}/") as pid:
-        yield pid
-
-
-@contextmanager
-def _running(arguments: list[str], environment: dict[str, str], url: str) -> Iterator[int]:
-    command = ["taskset", "-c", SERVER_CORE, sys.executable, *arguments]
-    process = subprocess.Popen(command, env=environment)
-    try:
-        deadline = time.monotonic() + 90
-        while not _answers(url):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{' '.join(arguments)} must answer at {url}, got nothing")
-            time.sleep(0.1)
-        yield process.pid
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5):  # noqa: S310 - our own address
-            return True
-    except OSError:
-        return False
-
-
 def measure(store: Path, public_key: Path, turns: int, seconds: int) -> dict[str, Any]:
     found: dict[str, list[Turn]] = {}
     content = bodies()
     infer = f"/v2/models/{MODEL_NAME}/infer"
     with tempfile.TemporaryDirectory() as name, service(store, public_key, Path(name)) as (pid, token):
         folder = Path(name)
-        with peer(store, public_key) as peer_pid:
+        with peer(store, public_key) as peer_pid, silent_service(store, public_key, folder) as silent_pid:
             records = Subject("records", REST_PORT, "/v1/predict", content["records"], pid, token)
             tensors = Subject("tensors", REST_PORT, infer, content["tensors"], pid, token)
             bare = Subject("bare-uvicorn", PEER_PORT, "/", content["records"], peer_pid)
             grpc = Subject("grpc", GRPC_PORT, infer, content["tensors"], pid, token)
-            for _ in range(turns):
-                for label, subject in (("rest records", records), ("rest tensors", tensors), ("bare uvicorn", bare)):
-                    found.setdefault(f"{label}, 16", []).append(drive(subject, 16, seconds, folder))
-                found.setdefault("rest records, 1", []).append(drive(records, 1, seconds, folder))
-                found.setdefault("grpc, 16", []).append(drive_grpc(grpc, 16, seconds, folder))
-                found.setdefault("grpc, 1", []).append(drive_grpc(grpc, 1, seconds, folder))
+            silent = replace(tensors, name="silent", port=SILENT_PORTS["rest_port"], pid=silent_pid)
+            silent_grpc = replace(grpc, name="silent-grpc", port=SILENT_PORTS["grpc_port"], pid=silent_pid)
+            plan: list[tuple[str, Subject, int, Callable[..., Turn]]] = [
+                ("rest records", records, 16, drive),
+                ("rest tensors", tensors, 16, drive),
+                ("rest tensors without metrics", silent, 16, drive),
+                ("grpc", grpc, 16, drive_grpc),
+                ("grpc without metrics", silent_grpc, 16, drive_grpc),
+                ("bare uvicorn", bare, 16, drive),
+                ("rest records", records, 1, drive),
+                ("grpc", grpc, 1, drive_grpc),
+            ]
+            for turn in range(turns):
+                for label, subject, connections, how in plan if turn % 2 else reversed(plan):
+                    result = how(subject, connections, seconds, folder)
+                    found.setdefault(f"{label}, {connections}", []).append(result)
     return {
         "what": "single rows; subject, connections; median turn by requests a second",
         "machine": {
@@ -226,12 +184,23 @@ def measure(store: Path, public_key: Path, turns: int, seconds: int) -> dict[str
         "versions": {name: version(name) for name in ("bentoml", "uvicorn", "onnxruntime", "grpcio", "msgspec")},
         "turns": turns,
         "seconds": seconds,
+        "metrics_cost": {kind: _cost(found, kind) for kind in ("rest tensors", "grpc")},
         "subjects": {label: asdict(_median(result)) for label, result in found.items()},
     }
 
 
 def _onnx_bytes(store: Path, public_key: Path) -> int:
     return len(load_champion(store, public_key).model)
+
+
+def _cost(found: dict[str, list[Turn]], kind: str) -> dict[str, float]:
+    """The share that the metrics take, by two measures: of requests a second, and of processor time a request."""
+    pairs = list(zip(found[f"{kind}, 16"], found[f"{kind} without metrics, 16"], strict=True))
+    rate = statistics.median(1 - on.requests_per_second / off.requests_per_second for on, off in pairs)
+    return {
+        "requests_per_second": round(rate, 4),
+        "cpu": round(statistics.median(1 - off.cpu_us / on.cpu_us for on, off in pairs), 4),
+    }
 
 
 def _median(turns: list[Turn]) -> Turn:
@@ -248,9 +217,10 @@ def main() -> None:
     options = parser.parse_args()
     result = measure(options.store, options.public_key, options.turns, options.seconds)
     write_json(REPORT, result)
+    print(f"metrics cost {result['metrics_cost']}")
     for label, turn in result["subjects"].items():
         print(
-            f"{label:18} {turn['requests_per_second']:8.0f}/s  p50 {turn['p50_ms']:7.2f} ms  "
+            f"{label:32} {turn['requests_per_second']:8.0f}/s  p50 {turn['p50_ms']:7.2f} ms  "
             f"p99 {turn['p99_ms']:7.2f} ms  cpu {turn['cpu_us']:6.1f} us  errors {turn['errors']}"
         )
 

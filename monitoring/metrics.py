@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from contracts.errors import Code
 from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES
-from monitoring.row_counts import ManyHistogram, RowCounts
+from monitoring.request_counts import ManyHistogram, ProtocolMetrics, RowCounts, Series
 
 Protocol = Literal["rest", "grpc"]
 Measure = Literal["auc", "log_loss", "brier", "ece", "positive_share"]
@@ -56,14 +56,13 @@ class _Refresher(Collector):
 
 
 class Metrics(_Declared):
-    """What the service counts. Attributes with functions are bound labels: a lookup costs as much as the update."""
+    """What the service counts."""
 
     def __init__(self) -> None:
         super().__init__()
         self.on_refresh: list[Callable[[], None]] = []
         self.registry.register(_Refresher(self.refresh))
         self._count_requests()
-        self._count_inputs()
         self._count_log()
         self._count_labels()
         self._model = self._gauge(
@@ -85,29 +84,30 @@ class Metrics(_Declared):
         )
         in_flight = self._gauge("in_flight_requests", "Prediction requests being answered.", ("protocol",))
         self.queued_batches = self._gauge("queued_batches", "Large batches that wait for the thread.")
-        batch = self._histogram("batch_rows", "Rows of an answered prediction request.", ROW_EDGES)
-        self.of: dict[Protocol, ProtocolMetrics] = {
-            protocol: ProtocolMetrics(
-                answered=requests.labels(protocol, "ok").inc,
-                scored=rows.labels(protocol).inc,
-                batch=batch.observe,
+        batch_rows = self._histogram("batch_rows", "Rows of an answered prediction request.", ROW_EDGES)
+        self.row_counts = self._count_rows()
+        self.of: dict[Protocol, ProtocolMetrics] = {}
+        for protocol in get_args(Protocol):
+            series = Series(
+                requests=requests.labels(protocol, "ok").inc,
                 errors={code: requests.labels(protocol, code).inc for code in get_args(Code)},
-                seconds=seconds.labels(protocol).observe,
-                in_flight=in_flight.labels(protocol).inc,
+                rows=rows.labels(protocol).inc,
+                batch_rows=batch_rows,
+                seconds=seconds.labels(protocol),
+                in_flight=in_flight.labels(protocol),
             )
-            for protocol in get_args(Protocol)
-        }
+            self.of[protocol] = ProtocolMetrics(series, self.row_counts)
+            self.on_refresh.append(self.of[protocol].count)
 
-    def _count_inputs(self) -> None:
+    def _count_rows(self) -> RowCounts:
         score = self._histogram("prediction_score", "Predicted probability of arriving late.", SCORE_EDGES)
         missing = self._counter("missing_inputs", "Inputs that requests left out.", ("feature",))
         unknown = self._counter("unknown_inputs", "Categories that the vocabulary does not have.", ("feature",))
-        self.rows = RowCounts(
+        return RowCounts(
             score,
             [missing.labels(feature).inc for feature in FEATURES],
             [unknown.labels(feature).inc for feature in CATEGORY_NAMES],
         )
-        self.on_refresh.append(self.rows.count)
 
     def _count_log(self) -> None:
         self.unmoved_rows = self._gauge("spool_unmoved_rows", "Spooled rows not yet in the database.")
@@ -134,35 +134,7 @@ class Metrics(_Declared):
         self._model.clear()
         self._model.labels(digest, digest[:12], released, as_of).set(1)
         self._trained.set(created_at)
-        self.rows.know(vocabulary)
-
-
-class ProtocolMetrics:
-    """The metrics of one protocol. A request is counted once, when it ends: by `ok` or by one of `errors`."""
-
-    __slots__ = ("_answered", "_batch", "_scored", "errors", "in_flight", "seconds")
-
-    def __init__(
-        self,
-        answered: Callable[[], None],
-        scored: Callable[[float], None],
-        batch: Callable[[float], None],
-        errors: dict[Code, Callable[[], None]],
-        seconds: Callable[[float], None],
-        in_flight: Callable[[float], None],
-    ) -> None:
-        self._answered = answered
-        self._scored = scored
-        self._batch = batch
-        self.errors = errors
-        self.seconds = seconds
-        self.in_flight = in_flight
-
-    def ok(self, rows: int) -> None:
-        """A request was answered with so many scores."""
-        self._answered()
-        self._scored(rows)
-        self._batch(rows)
+        self.row_counts.know(vocabulary)
 
 
 class MonitorMetrics(_Declared):

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import bentoml
@@ -41,7 +42,7 @@ class Front:
 
 @bentoml.service(
     name="windsock",
-    workers=1,  # one session, one spool, one set of metrics; more cores by more replicas
+    workers=1,  # each its own session and segment of the spool; `launch` overrides it for `--workers`
     traffic={"timeout": REQUEST_SECONDS},
     logging={"access": {"enabled": False}},
     metrics={"enabled": False},
@@ -52,14 +53,13 @@ class Windsock:
     async def start(self) -> None:
         """A start that fails ends the whole service: BentoML itself would keep the port and answer nothing."""
         _set_up_logging()
-        # BentoML sets this for the workers that share metrics through files; ours is one, and a plain number is faster.
-        # prometheus-client looks at it when it is imported, so that must come later.
-        os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
-        from monitoring.metrics import Metrics
-        from services.worker import Worker
-
         try:
-            Front.worker = Worker(load_settings(), Metrics())
+            settings = load_settings()
+            _choose_metrics(settings.metrics_folder)
+            from monitoring.metrics import Metrics
+            from services.worker import Worker
+
+            Front.worker = Worker(settings, Metrics())
             await Front.worker.start()
         except WindsockError as error:
             _give_up(str(error))
@@ -71,6 +71,17 @@ class Windsock:
     async def stop(self) -> None:
         if Front.worker is not None:
             await Front.worker.stop()
+
+
+def _choose_metrics(folder: Path | None) -> None:
+    """Whether metrics are plain numbers, which is faster, or numbers in files, which several workers need.
+
+    prometheus-client looks at the variable when it is imported, so that must come later. BentoML sets it always.
+    """
+    if folder is None:
+        os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+    else:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
 
 
 def _give_up(message: str) -> None:

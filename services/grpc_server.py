@@ -58,7 +58,7 @@ class Servicer(pb_grpc.GRPCInferenceServiceServicer):
     async def ModelInfer(self, request: pb.ModelInferRequest, context: Context) -> pb.ModelInferResponse:  # noqa: N802 - as above
         started = time.perf_counter()
         metrics = self._metrics
-        metrics.in_flight(1)
+        metrics.begin()
         try:
             if request.ByteSize() > LARGE_BYTES:
                 return await self._batches.run(lambda large: self._infer(large, started), request)
@@ -69,8 +69,7 @@ class Servicer(pb_grpc.GRPCInferenceServiceServicer):
             await context.abort(STATUS[code][1], text)
             raise  # abort has raised already
         finally:
-            metrics.in_flight(-1)
-            metrics.seconds(time.perf_counter() - started)
+            metrics.end(time.perf_counter() - started)
 
     def _infer(self, message: pb.ModelInferRequest, started: float) -> pb.ModelInferResponse:
         predictor = self._predictor
@@ -137,7 +136,12 @@ def encode(scores: NDArray[np.float32], request_id: str, predictor: Predictor, *
 
 
 class GrpcServer:
-    """Starts and stops with the worker. `connection_seconds`: see `Settings.grpc_connection_seconds`."""
+    """Starts and stops with the worker.
+
+    Args:
+        connection_seconds: see `Settings.grpc_connection_seconds`.
+        shared_port: other workers listen on it, too, and the kernel spreads connections over them.
+    """
 
     def __init__(
         self,
@@ -148,11 +152,12 @@ class GrpcServer:
         *,
         address: str,
         connection_seconds: float,
+        shared_port: bool,
     ) -> None:
         self._health = health.aio.HealthServicer()
         options = [
             ("grpc.max_receive_message_length", MAX_BYTES),
-            ("grpc.so_reuseport", 0),  # a second service on the port is an error, not a partner
+            ("grpc.so_reuseport", int(shared_port)),  # else a second service on the port is an error, not a partner
         ]
         if connection_seconds:
             options += [

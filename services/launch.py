@@ -1,8 +1,9 @@
 """`windsock serve`: check everything first, then start BentoML and watch over it until the end.
 
-Launcher and worker hold the two ends of a socket, the lifeline. Whichever process ends, by whatever signal, the other
+Launcher and workers hold the two ends of a socket, the lifeline. Whichever process ends, by whatever signal, the other
 side sees its end close and ends too: nothing is left running, and the exit status is 0 only after an end that was
-asked for.
+asked for. So a worker that dies ends the service, with all its workers: whoever runs it starts it anew, on the same
+spool.
 """
 
 import asyncio
@@ -20,11 +21,12 @@ from contracts.errors import Unavailable
 from contracts.store import load_champion
 from monitoring.log import open_database
 from services.auth import ensure_token
+from services.merged import merged_metrics
 from services.settings import PREFIX, Settings
 
 logger = logging.getLogger(__name__)
 
-START_SECONDS: Final = 60.0  # until the worker takes its end of the lifeline
+START_SECONDS: Final = 60.0  # until the workers take their ends of the lifeline
 STOP_SECONDS: Final = 60.0  # beyond `drain_seconds` and `flush_seconds`, until the processes are killed
 _BENTOML: Final = {"BENTOML_DO_NOT_TRACK": "True", "DO_NOT_TRACK": "1"}
 
@@ -47,8 +49,14 @@ def serve(settings: Settings) -> int:
         logger.info("token: %s%s", settings.token_file, " (made now)" if made else "")
     else:
         logger.warning("no token is asked for: whoever reaches %s gets answers", settings.host)
-    with tempfile.TemporaryDirectory(prefix="windsock-") as folder:
-        return asyncio.run(_supervise(settings, Path(folder)))
+    with tempfile.TemporaryDirectory(prefix="windsock-") as name:
+        folder = Path(name)
+        settings = settings.model_copy(update={"lifeline": folder / "lifeline"})
+        if settings.workers == 1:
+            return asyncio.run(_supervise(settings))
+        settings = settings.model_copy(update={"metrics_folder": folder / "metrics"})
+        with merged_metrics(folder / "metrics", settings.metrics_host, settings.metrics_port):
+            return asyncio.run(_supervise(settings))
 
 
 def _check_port(name: str, host: str, port: int) -> None:
@@ -76,45 +84,50 @@ def _check_spool(folder: Path) -> None:
 
 
 class _Lifeline:
-    """The launcher's end of the socket. The worker names its pid, and holds its end as long as it lives."""
+    """The launcher's end of the sockets. Each worker names its pid, and holds its end as long as it lives."""
 
-    def __init__(self) -> None:
-        self.came, self.ended = asyncio.Event(), asyncio.Event()
-        self._pid: int | None = None
-        self._writer: asyncio.StreamWriter | None = None
+    def __init__(self, workers: int) -> None:
+        self.all_came, self.one_ended, self.all_ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.all_ended.set()
+        self._workers = workers
+        self._alive: dict[int, asyncio.StreamWriter] = {}
 
     async def hold(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writer = writer
-        self._pid = int(await reader.readline())
-        self.came.set()
+        self.all_ended.clear()
+        pid = int(await reader.readline())
+        self._alive[pid] = writer
+        if len(self._alive) == self._workers:
+            self.all_came.set()
         await reader.read()
-        self.ended.set()
         writer.close()
+        del self._alive[pid]
+        self.one_ended.set()
+        if not self._alive:
+            self.all_ended.set()
 
     def cut(self) -> None:
-        """Let the worker see the end of the launcher."""
-        if self._writer is not None:
-            self._writer.close()
+        """Let the workers see the end of the launcher."""
+        for writer in self._alive.values():
+            writer.close()
 
     def kill(self) -> None:
-        if self._pid is not None and not self.ended.is_set():
-            os.kill(self._pid, signal.SIGKILL)
+        for pid in self._alive:
+            os.kill(pid, signal.SIGKILL)
 
 
-async def _supervise(settings: Settings, folder: Path) -> int:
-    asked, lifeline = asyncio.Event(), _Lifeline()
+async def _supervise(settings: Settings) -> int:
+    asked, lifeline = asyncio.Event(), _Lifeline(settings.workers)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, asked.set)
-    settings = settings.model_copy(update={"lifeline": folder / "lifeline"})
     async with await asyncio.start_unix_server(lifeline.hold, settings.lifeline):
         process = await _start_bentoml(settings)
         try:
             reason = await _first(
                 {
                     "it was told to stop": asked.wait(),
-                    "its worker ended": lifeline.ended.wait(),
+                    "a worker ended": lifeline.one_ended.wait(),
                     "BentoML ended": process.wait(),
-                    f"its worker did not start in {START_SECONDS:g} seconds": _is_late(lifeline.came),
+                    f"its workers did not start in {START_SECONDS:g} seconds": _is_late(lifeline.all_came),
                 }
             )
             if not asked.is_set():
@@ -131,6 +144,8 @@ async def _start_bentoml(settings: Settings) -> asyncio.subprocess.Process:
         {"BENTOML_HOME": str(settings.state.absolute() / "bentoml")} if "BENTOML_HOME" not in os.environ else {}
     )
     environment |= _BENTOML | settings.environment()
+    if settings.workers > 1:
+        environment["BENTOML_CONFIG_OPTIONS"] = f"services.windsock.workers={settings.workers}"
     command = ["serve", "--quiet", "services.bento:Windsock", "--working-dir", str(project), "--host", settings.host]
     return await asyncio.create_subprocess_exec(
         sys.executable,
@@ -150,7 +165,7 @@ async def _first(events: dict[str, Coroutine[Any, Any, Any]]) -> str:
 
 
 async def _is_late(came: asyncio.Event) -> None:
-    """Ends when the worker did not come in time, and otherwise never."""
+    """Ends when they did not come in time, and otherwise never."""
     try:
         await asyncio.wait_for(came.wait(), START_SECONDS)
     except TimeoutError:
@@ -159,15 +174,14 @@ async def _is_late(came: asyncio.Event) -> None:
 
 
 async def _end(process: asyncio.subprocess.Process, lifeline: _Lifeline, seconds: float) -> bool:
-    """End both processes. Returns whether they ended by themselves."""
+    """End all processes. Returns whether they ended by themselves."""
     try:
         async with asyncio.timeout(seconds):
             if process.returncode is None:
                 process.terminate()
                 await process.wait()
             lifeline.cut()
-            if lifeline.came.is_set():
-                await lifeline.ended.wait()
+            await lifeline.all_ended.wait()
             return True
     except TimeoutError:
         logger.error("the service must end in %g seconds, got none; it is killed", seconds)

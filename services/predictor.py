@@ -119,8 +119,7 @@ class Predictor:
             score=scores.tolist(),
         )
         self._append([record], len(scores))
-        self._metrics.of[request.protocol].ok(len(scores))
-        self._metrics.rows.add(request.numeric, request.category, scores)
+        self._metrics.of[request.protocol].ok(request.numeric, request.category, scores)
         return scores
 
     def label(self, labels: list[LabelRecord], delays: NDArray[np.float64]) -> None:

@@ -109,7 +109,7 @@ class Rest:
             except Exception as error:  # noqa: BLE001 - the edge of the service: an unknown error must not leave it
                 return _refusal(error)[1]
         metrics = self._metrics
-        metrics.in_flight(1)
+        metrics.begin()
         try:
             return await self._run(route, scope["method"], call, receive)
         except Exception as error:  # noqa: BLE001 - as above
@@ -117,8 +117,7 @@ class Rest:
             metrics.errors[code]()
             return reply
         finally:
-            metrics.in_flight(-1)
-            metrics.seconds(time.perf_counter() - call.started)
+            metrics.end(time.perf_counter() - call.started)
 
     def _route(self, path: str, call: Call) -> Route | None:
         if route := self._fixed.get(path):

@@ -45,8 +45,14 @@ class Settings(BaseSettings):
     flush_seconds: float = Field(
         20, ge=0, le=3_600, description="at the end: how long a database that is away is tried, before rows are left"
     )
+    workers: int = Field(
+        1, ge=1, le=64, description="processes that answer, about one a core; in a cluster one, and more replicas"
+    )
+    metrics_folder: Path | None = Field(
+        None, description="set by `launch` for several workers: where their metrics meet"
+    )
     lifeline: Path | None = Field(
-        None, description="set by `launch`: the socket that ties worker and launcher together"
+        None, description="set by `launch`: the socket that ties workers and launcher together"
     )
 
     @field_validator("host", "metrics_host")

@@ -33,6 +33,7 @@ from services.settings import Settings
 logger = logging.getLogger(__name__)
 
 GRPC_GRACE_SECONDS: Final = 10.0
+REFRESH_SECONDS: Final = 1.0  # age of the metrics of several workers, at most
 REFUSE_SECONDS: Final = 0.2  # for clients of gRPC that are between two calls
 # Seconds that a thread may keep the interpreter. The default, 5 ms, is what a request would wait whenever the spool's
 # writer is at work; a request is .2 ms.
@@ -47,21 +48,23 @@ class Worker:
         batches = Batches(metrics)
         self.rest = Rest(self.predictor, guard, metrics, batches)
         try:
-            address = f"{_bracket(settings.host)}:{settings.grpc_port}"
             self._grpc = GrpcServer(
                 self.predictor,
                 guard,
                 metrics,
                 batches,
-                address=address,
+                address=f"{_bracket(settings.host)}:{settings.grpc_port}",
                 connection_seconds=settings.grpc_connection_seconds,
+                shared_port=settings.workers > 1,
             )
-            self._metrics_server: WSGIServer
-            self._metrics_server, _ = start_http_server(
-                settings.metrics_port, settings.metrics_host, registry=metrics.registry
-            )
+            self._metrics_server: WSGIServer | None = None
+            if settings.metrics_folder is None:
+                self._metrics_server, _ = start_http_server(
+                    settings.metrics_port, settings.metrics_host, registry=metrics.registry
+                )
         except (OSError, RuntimeError) as error:
             raise Unavailable(f"the ports of gRPC and metrics must be free, got: {error}; choose others") from error
+        self._metrics = metrics
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -75,6 +78,8 @@ class Worker:
         gc.freeze()  # what start-up made lives as long as the service: no later collection need look at it
         self.predictor.ready = True
         settings = self._settings
+        if settings.metrics_folder is not None:
+            self._keep(asyncio.create_task(self._refresh_metrics()))
         logger.info(
             "ready: %s %s  REST http://%s:%d (/docs)  gRPC %s:%d  metrics http://%s:%d/metrics",
             self.predictor.name,
@@ -94,9 +99,17 @@ class Worker:
         await asyncio.sleep(REFUSE_SECONDS)
         await self._grpc.stop(GRPC_GRACE_SECONDS)
         await asyncio.to_thread(self._writer.stop, self._settings.flush_seconds)
-        self._metrics_server.shutdown()
-        self._metrics_server.server_close()
+        self._metrics.refresh()
+        if self._metrics_server is not None:
+            self._metrics_server.shutdown()
+            self._metrics_server.server_close()
         logger.info("stopped")
+
+    async def _refresh_metrics(self) -> None:
+        """The launcher's scrape only reads files: it cannot ask for what is counted late."""
+        while True:
+            self._metrics.refresh()
+            await asyncio.sleep(REFRESH_SECONDS)
 
     def _install_drain(self) -> None:
         """Put `drain_seconds` between SIGTERM and the handler that closes REST (uvicorn's)."""

@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from prometheus_client import CollectorRegistry, generate_latest
@@ -52,7 +53,7 @@ def test_every_label_set_exists_before_anything_happens(service: Metrics) -> Non
 
 def test_a_request_is_counted_once_by_how_it_ended(service: Metrics) -> None:
     rest = service.of["rest"]
-    rest.ok(3)
+    rest.ok(*rows(3), np.zeros(3, np.float32))
     rest.errors["invalid_input"]()
     found = {(name, labels): value for name, labels, value in _series(service.registry)}
     ended = {
@@ -68,11 +69,10 @@ def test_cardinality_is_bounded_whatever_is_sent(service: Metrics) -> None:
     """No label takes a value from a request; another model replaces the first."""
     before = sum(1 for _ in _series(service.registry)) + sum(1 for _ in _series(MonitorMetrics().registry))
     for i in range(50):
-        service.of["rest"].ok(i + 1)
         service.of["grpc"].errors["internal"]()
         numeric, category = rows(20, seed=i)
         category[:, 0] = f"new {i}"
-        service.rows.add(numeric, category, numeric[:, 0])
+        service.of["rest"].ok(numeric, category, numeric[:, 0])
         service.label_delay.observe(10.0**i)
         service.set_model(
             f"{i:064d}", released="teacher", as_of=f"2013-{i % 12 + 1:02d}-01", created_at=i, vocabulary={"carrier": []}

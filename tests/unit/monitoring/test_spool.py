@@ -54,6 +54,15 @@ def write(tmp_path: Path, url: str) -> Iterator[Callable[[Spool], Writer]]:
             writer.stop(0)
 
 
+def lose(spool: Spool, writer: Writer, url: str) -> sa.Engine:
+    """Take the table of predictions away from a writer at work, which makes tables only once. To be made again."""
+    spool.append([LabelRecord("first", 0, True, None, NOON)], 1)
+    wait_until(lambda: writer.unmoved_rows() == 0, "the writer's first row")
+    engine = sa.create_engine(url)
+    PREDICTIONS.drop(engine)
+    return engine
+
+
 def names(url: str) -> list[str]:
     return [str(name) for name in read_predictions(url, datetime(2000, 1, 1), datetime(2100, 1, 1)).request_id]
 
@@ -174,8 +183,7 @@ def test_a_database_that_is_away_is_tried_until_it_is_back(
 ) -> None:
     spool = Spool(tmp_path / "spool")
     writer = write(spool)
-    engine = sa.create_engine(url)
-    PREDICTIONS.drop(engine)
+    engine = lose(spool, writer, url)
     spool.append([prediction("a")], 1)
     wait_until(writer.is_waiting, "a failed try")
     assert writer.unmoved_rows() == 1
@@ -189,8 +197,7 @@ def test_a_database_that_stays_away_keeps_the_rows_in_the_spool(
 ) -> None:
     spool = Spool(tmp_path / "spool")
     writer = write(spool)
-    engine = sa.create_engine(url)
-    PREDICTIONS.drop(engine)
+    engine = lose(spool, writer, url)
     spool.append([prediction("a", 3)], 3)
     writer.stop(1)
     assert "3 rows are not in the database" in caplog.text
@@ -206,8 +213,7 @@ def test_the_end_waits_for_a_database_that_comes_back(
 ) -> None:
     spool = Spool(tmp_path / "spool")
     writer = write(spool)
-    engine = sa.create_engine(url)
-    PREDICTIONS.drop(engine)
+    engine = lose(spool, writer, url)
     spool.append([prediction("a")], 1)
     wait_until(writer.is_waiting, "a failed try")
     ending = threading.Thread(target=writer.stop, args=(30,))

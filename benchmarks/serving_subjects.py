@@ -1,0 +1,90 @@
+"""The processes of the serving benchmark, all on one core: the service, the one without counting, and the peer."""
+
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from services.settings import load_settings
+
+SERVER_CORE = "0"
+REST_PORT, GRPC_PORT, METRICS_PORT, PEER_PORT = 3900, 3901, 3902, 3903
+SILENT_PORTS = {"rest_port": 3904, "grpc_port": 3905, "metrics_port": 3906}
+
+
+@contextmanager
+def service(store: Path, public_key: Path, folder: Path) -> Iterator[tuple[int, str]]:
+    """`windsock serve` on one core: the pid of its worker, and the token."""
+    settings = load_settings(
+        store=store.absolute(),
+        public_key=public_key.absolute(),
+        state=folder / "state",
+        token_file=folder / "token",
+        rest_port=REST_PORT,
+        grpc_port=GRPC_PORT,
+        metrics_port=METRICS_PORT,
+    )
+    environment = os.environ | settings.environment()
+    with _running(["-m", "cli", "serve"], environment, f"http://127.0.0.1:{REST_PORT}/v2/health/ready") as launcher:
+        yield _worker(launcher), settings.token_file.read_text().strip()
+
+
+@contextmanager
+def silent_service(store: Path, public_key: Path, folder: Path) -> Iterator[int]:
+    """The service without counting, on the same core and with the same token: the pid of its worker."""
+    settings = load_settings(
+        store=store.absolute(),
+        public_key=public_key.absolute(),
+        state=folder / "silent",
+        token_file=folder / "token",
+        **SILENT_PORTS,
+    )
+    home = {"BENTOML_HOME": str(folder / "silent/bentoml"), "BENTOML_DO_NOT_TRACK": "True"}
+    name = ("benchmarks.serving_silent:Windsock", "--working-dir", str(Path(__file__).parents[1]))
+    arguments = ["-m", "bentoml", "serve", "--quiet", *name, "--host", "127.0.0.1", "--port", str(settings.rest_port)]
+    url = f"http://127.0.0.1:{settings.rest_port}/v2/health/ready"
+    with _running(arguments, os.environ | settings.environment() | home, url) as parent:
+        yield _worker(parent)
+
+
+def _worker(ancestor: int) -> int:
+    children = psutil.Process(ancestor).children(recursive=True)
+    return next(child.pid for child in children if "_bentoml_impl.worker.service" in child.cmdline())
+
+
+@contextmanager
+def peer(store: Path, public_key: Path) -> Iterator[int]:
+    """Bare uvicorn on the same core: its pid."""
+    arguments = ["-m", "benchmarks.serving_peer", str(store), str(public_key), str(PEER_PORT)]
+    with _running(arguments, dict(os.environ), f"http://127.0.0.1:{PEER_PORT}/") as pid:
+        yield pid
+
+
+@contextmanager
+def _running(arguments: list[str], environment: dict[str, str], url: str) -> Iterator[int]:
+    command = ["taskset", "-c", SERVER_CORE, sys.executable, *arguments]
+    process = subprocess.Popen(command, env=environment)
+    try:
+        deadline = time.monotonic() + 90
+        while not _answers(url):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{' '.join(arguments)} must answer at {url}, got nothing")
+            time.sleep(0.1)
+        yield process.pid
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5):  # noqa: S310 - our own address
+            return True
+    except OSError:
+        return False

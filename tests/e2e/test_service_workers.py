@@ -1,0 +1,103 @@
+"""Several workers on one machine: one service to its clients, one set of metrics, one log."""
+
+import os
+import signal
+import uuid
+from collections import defaultdict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+
+import grpc
+import msgspec
+import psutil
+import pytest
+
+from monitoring.log import read_predictions
+from services.generated import open_inference_pb2_grpc as pb_grpc
+from tests.e2e.test_service_life import assert_gone, scrape
+from tests.payloads import proto, records, rows
+from tests.serving import Server, Store, descendants, start, wait_until
+
+
+def workers(server: Server) -> set[int]:
+    return {p for p in descendants(server.pid) if "_bentoml_impl.worker.service" in psutil.Process(p).cmdline()}
+
+
+def ask_rest(server: Server) -> str:
+    name = str(uuid.uuid4())
+    assert server.ask("/v1/predict", records(*rows(2), id=name))[0] == 200
+    return name
+
+
+def ask_grpc(server: Server) -> str:
+    """On a connection of its own, since it is connections that are spread."""
+    name = str(uuid.uuid4())
+    with grpc.insecure_channel(server.grpc, [("grpc.use_local_subchannel_pool", 1)]) as channel:
+        stub = pb_grpc.GRPCInferenceServiceStub(channel)  # type: ignore[no-untyped-call] # generated
+        stub.ModelInfer(proto(*rows(2), id=name), metadata=[("authorization", f"Bearer {server.token}")], timeout=30)
+    return name
+
+
+def who_answered(server: Server) -> dict[int, set[str]]:
+    """Worker -> the protocols in its segments of the spool, whose names have its pid."""
+    found = defaultdict(set)
+    for path in (server.state / "spool").glob("*.jsonl"):
+        for line in path.read_bytes().split(b"\n")[:-1]:  # what is behind the last end may still be written
+            found[int(path.stem.split("-")[1])].add(msgspec.json.decode(line)["protocol"])
+    return found
+
+
+@pytest.fixture
+def two(tmp_path: Path, artifact_store: Store) -> Server:
+    server = start(tmp_path, artifact_store, workers=2)
+    wait_until(lambda: server.log().count("ready: ") == 2, "two workers")
+    return server
+
+
+def test_both_answer_over_both_protocols_and_their_metrics_are_one(two: Server) -> None:
+    pids = workers(two)
+    kinds: list[Callable[[Server], str]] = [ask_rest, ask_grpc]
+    asked: dict[str, list[str]] = {"rest": [], "grpc": []}
+    with ThreadPoolExecutor(8) as pool:
+
+        def both_did() -> bool:
+            for kind, name in zip(kinds, asked, strict=True):
+                asked[name] += pool.map(kind, [two] * 16)
+            return who_answered(two) == {pid: {"rest", "grpc"} for pid in pids}
+
+        wait_until(both_did, "an answer of each worker over each protocol")
+    count = sum(map(len, asked.values()))
+    moved = "windsock_moved_rows_total{}"
+    wait_until(lambda: scrape(two)[moved] == 2 * count, "rows in the database")
+    wait_until(lambda: scrape(two)["windsock_prediction_score_count{}"] == 2 * count, "scores of both workers")
+    wait_until(lambda: scrape(two)["windsock_spool_unmoved_rows{}"] == 0, "an empty spool")
+    found = scrape(two)
+    for name, ids in asked.items():
+        assert found[f'windsock_requests_total{{"code": "ok", "protocol": "{name}"}}'] == len(ids)
+        assert found[f'windsock_request_seconds_count{{"protocol": "{name}"}}'] == len(ids)
+        assert found[f'windsock_in_flight_requests{{"protocol": "{name}"}}'] == 0
+    assert found['windsock_requests_total{"code": "internal", "protocol": "grpc"}'] == 0
+    assert found["windsock_database_up{}"] == 1
+    assert sum(name.startswith("windsock_model_info{") for name in found) == 1
+    port = int(two.metrics.removesuffix("/metrics").rpartition(":")[2])
+    owners = {
+        pid
+        for pid in (two.pid, *descendants(two.pid))
+        for c in psutil.Process(pid).net_connections("tcp")
+        if c.status == psutil.CONN_LISTEN and c.laddr.port == port
+    }
+    assert owners == {two.pid}
+    assert two.stop() == 0, two.log()
+    logged = read_predictions(two.database_url, datetime(2000, 1, 1), datetime(2100, 1, 1))
+    assert sorted(logged.request_id) == sorted([*asked["rest"], *asked["grpc"]] * 2)
+    assert not list((two.state / "spool").iterdir())
+
+
+def test_a_worker_that_dies_ends_the_service(two: Server) -> None:
+    family = {two.pid, *descendants(two.pid)}
+    os.kill(min(workers(two)), signal.SIGKILL)
+    assert two.process.wait(timeout=60) == 1
+    assert "a worker ended" in two.log()
+    assert_gone(two, family)
