@@ -101,6 +101,8 @@ COPY --from=monitor-app /opt/windsock/app /opt/windsock/app
 ENV PATH=/opt/windsock/app/bin:/opt/windsock/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONPATH=/opt/windsock/app PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
     HOME=/tmp TMPDIR=/tmp DO_NOT_TRACK=1
+# The champion and its key as the service has them; page and gauges from outside; a root that may be read-only.
+ENV WINDSOCK_STORE=/models WINDSOCK_PUBLIC_KEY=/keys/signing.pub WINDSOCK_METRICS_HOST=0.0.0.0 WINDSOCK_NO_FILES=1
 WORKDIR /opt/windsock/app
 USER 10001:10001
 EXPOSE 3003

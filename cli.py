@@ -149,7 +149,12 @@ state_option = click.option(
     default=Path("secrets/signing.pub"),
     help="Of the champion's signature.  [default: secrets/signing.pub]",
 )
-@click.option("--no-files", is_flag=True, help="Write to the log's database alone, and nothing under reports/.")
+@click.option(
+    "--no-files",
+    is_flag=True,
+    envvar="WINDSOCK_NO_FILES",
+    help="Write to the log's database alone, and nothing under reports/.",
+)
 @root_option
 @click.pass_context
 @_command

@@ -5,7 +5,7 @@ from grafana_foundation_sdk.models.common import BigValueTextMode
 from monitoring.panels import BLUE, FILTER, GREEN, RED, YELLOW, Frame, Panel, Query, course, distribution, number
 
 _RATE = "[$__rate_interval]"
-MARGIN = 0.03  # as in rules/alerts.yml, ModelQualityLow
+MARGIN = 0.06  # as in rules/alerts.yml, ModelQualityLow
 
 
 def _measured(measure: str) -> str:

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 # The window of the gauges: four whole weeks, as flights have weekly habits, that move on with each run.
 WINDOW: Final = timedelta(days=28)
-# With fewer the standard error of an AUC is above .03, the margin of the alarm (Hanley and McNeil 1982, .75).
+# With fewer the standard error of an AUC is above half of the alarm's margin (Hanley and McNeil 1982, at .75).
 WINDOW_LABELS: Final = 100  # of each class
 AHEAD: Final = timedelta(days=1)  # what a caller's clock may be ahead; rows beyond are in no month
 REQUESTS: Final = "windsock_requests"  # monitoring.metrics; the parser drops the suffix `_total`

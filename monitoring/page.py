@@ -12,7 +12,7 @@ from monitoring.reports import Newest
 
 HEAT_FULL: Final = 0.5  # distance that gets the full colour
 SILENT: Final = timedelta(hours=3)  # as the alert MonitorSilent: what is older says nothing about now
-MARGIN: Final = 0.03  # as the alert ModelQualityLow: by so much healthy months differ
+MARGIN: Final = 0.06  # as the alert ModelQualityLow: by so much healthy months differ
 
 
 def render(seen: Newest, trouble: str | None, now: datetime) -> str:

@@ -1,6 +1,9 @@
 """The monitor's report on logs that are made by hand."""
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -232,3 +235,24 @@ def test_errors_are_unknown_with_the_reason() -> None:
         assert monitor.errors(url)["errors"] is None
     with page(b"# TYPE up gauge\nup 1.0\n") as url:
         assert "must have windsock_requests_total" in monitor.errors(url)["errors_unknown"]
+
+
+def test_the_command_needs_database_store_and_key_alone(world: World, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """As its container runs it: settings from variables, nothing of the pipeline there, nothing written beside."""
+    world.log(world.flights("few", datetime(2013, 7, 10), FEW, 0.5))
+    nowhere = tmp_path_factory.mktemp("nowhere")
+    absent = "sys.modules.update(dict.fromkeys(('pyarrow', 'torch', 'pipelines', 'services', 'demo')))"
+    code = f"import sys; {absent}; import cli; cli.main()"
+    environment = os.environ | {
+        "WINDSOCK_DATABASE_URL": world.database,
+        "WINDSOCK_STORE": str(world.root / "store"),
+        "WINDSOCK_PUBLIC_KEY": str(world.root / "signing.pub"),
+        "WINDSOCK_NO_FILES": "1",
+    }
+    command = [sys.executable, "-c", code, "monitor"]
+    run = subprocess.run(command, cwd=nowhere, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    report = reports.newest(world.database).report
+    assert report is not None
+    assert [month["month"] for month in report["months"]] == ["2013-07"]
+    assert list(nowhere.iterdir()) == []
