@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -50,8 +51,11 @@ class Traffic:
         assert self.server.ask("/v1/predict", b"{")[0] == 400
         assert self.server.ask("/v1/predict", records(numeric, category), token="wrong")[0] == 401  # noqa: S106 - is none
         landed = (datetime.now(UTC) - timedelta(minutes=20)).isoformat().replace("+00:00", "Z")
-        label = {"id": name, "late": self.sent % 3 == 0, "landed_at": landed}
-        assert self.server.ask("/v1/labels", {"labels": [label]})[0] == 200
+        labels = [
+            {"id": name, "row": row, "late": (self.sent + row) % 3 == 0, "landed_at": landed}
+            for row in range(len(numeric))
+        ]
+        assert self.server.ask("/v1/labels", {"labels": labels})[0] == 200
 
 
 @dataclass
@@ -74,7 +78,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory, artifact_store: Store) -> 
         traffic.server = start(folder, artifact_store, **settings)
         try:
             _send_for(traffic, 8)
-            with monitoring(folder, at, traffic.server):
+            with monitoring(folder, at, traffic.server, artifact_store):
                 yield Watched(f"http://127.0.0.1:{at.prometheus}", traffic, folder)
         finally:
             assert traffic.server.stop() == 0
@@ -86,19 +90,19 @@ def _send_for(traffic: Traffic, seconds: float) -> None:
         traffic.send()
 
 
-class monitoring:  # noqa: N801 - used like a function
+@contextmanager
+def monitoring(folder: Path, at: Ports, server: Server, champion: Store) -> Iterator[None]:
     """`windsock monitor` once, then `windsock monitor serve` on the port that Prometheus scrapes."""
-
-    def __init__(self, folder: Path, at: Ports, server: Server) -> None:
-        self._command = [sys.executable, "-m", "cli", "monitor", "serve", "--port", str(at.monitor)]
-        self._folder, self._database = folder, server.database_url
-
-    def __enter__(self) -> None:
-        self._process = subprocess.Popen([*self._command, "--database", self._database], cwd=self._folder)
-
-    def __exit__(self, *error: object) -> None:
-        self._process.terminate()
-        self._process.wait(30)
+    monitor = [sys.executable, "-m", "cli", "monitor"]
+    where = ["--database", server.database_url]
+    model = ["--store", str(champion.store), "--public-key", str(champion.public_key)]
+    subprocess.run([*monitor, *where, *model], cwd=folder, check=True)
+    process = subprocess.Popen([*monitor, "serve", "--port", str(at.monitor), *where], cwd=folder)
+    try:
+        yield
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0
 
 
 def _empty(watched: Watched) -> list[str]:

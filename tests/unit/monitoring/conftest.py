@@ -17,11 +17,10 @@ from monitoring.spool import LabelRecord, PredictionRecord, Record
 from pipelines.keys import signing_keys
 from pipelines.package import write_artifact
 from tests.payloads import rows
-from tests.tiny import tiny_model
+from tests.tiny import PROMISED, tiny_model
 
 FEW = 20  # too few for a distance, so these months cost Evidently no time
 TEMP = NUMERIC_NAMES.index("temp")
-PROMISED = {"auc": 0.75, "log_loss": 0.45, "brier": 0.14, "ece": 0.02, "auc_low": 0.74}
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ from monitoring.metrics import Metrics
 from monitoring.months import MONTHS, month_instants, new_york_months, wanted_months
 from monitoring.quality import auc
 from monitoring.spool import Record
-from tests.unit.monitoring.conftest import FEW, PROMISED, World, make_world
+from tests.tiny import PROMISED
+from tests.unit.monitoring.conftest import FEW, World, make_world
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,8 @@ from monitoring.drift import NAMES, FeatureDrift
 from monitoring.reports import Newest
 from monitoring.watch import STALE_SECONDS, Watcher
 from tests.serving import free_ports, wait_until
-from tests.unit.monitoring.conftest import PROMISED, World, make_world, recently
+from tests.tiny import PROMISED
+from tests.unit.monitoring.conftest import World, make_world, recently
 
 RULES = Path(__file__).parents[3] / "monitoring/rules/alerts.yml"
 AWAY = "postgresql+psycopg://windsock:hush@127.0.0.1:9/windsock"
