@@ -29,13 +29,24 @@ from typing import Any
 
 import psutil
 
-from benchmarks.serving_subjects import GRPC_PORT, PEER_PORT, REST_PORT, SILENT_PORTS, peer, service, silent_service
+from benchmarks.serving_subjects import (
+    GRPC_PORT,
+    PEER_PORT,
+    REST_PORT,
+    SILENT_GRPC_PORT,
+    SILENT_REST_PORT,
+    peer,
+    service,
+    settle,
+    silent_service,
+)
 from contracts.artifact import MODEL_NAME
 from contracts.files import write_json
 from contracts.store import load_champion
 from services.docs_page import example
 
 CLIENT_CORE = "1"
+KINDS = ("rest tensors", "grpc")
 REPORT = Path("reports/benchmarks/serving.json")
 
 
@@ -145,33 +156,14 @@ def _client(
     return found["count"], found["rate"], found["p50_ms"], found["p99_ms"], found["errors"]
 
 
+Plan = list[tuple[str, Subject, int, Callable[..., Turn]]]
+
+
 def measure(store: Path, public_key: Path, turns: int, seconds: int) -> dict[str, Any]:
-    found: dict[str, list[Turn]] = {}
-    content = bodies()
-    infer = f"/v2/models/{MODEL_NAME}/infer"
-    with tempfile.TemporaryDirectory() as name, service(store, public_key, Path(name)) as (pid, token):
-        folder = Path(name)
-        with peer(store, public_key) as peer_pid, silent_service(store, public_key, folder) as silent_pid:
-            records = Subject("records", REST_PORT, "/v1/predict", content["records"], pid, token)
-            tensors = Subject("tensors", REST_PORT, infer, content["tensors"], pid, token)
-            bare = Subject("bare-uvicorn", PEER_PORT, "/", content["records"], peer_pid)
-            grpc = Subject("grpc", GRPC_PORT, infer, content["tensors"], pid, token)
-            silent = replace(tensors, name="silent", port=SILENT_PORTS["rest_port"], pid=silent_pid)
-            silent_grpc = replace(grpc, name="silent-grpc", port=SILENT_PORTS["grpc_port"], pid=silent_pid)
-            plan: list[tuple[str, Subject, int, Callable[..., Turn]]] = [
-                ("rest records", records, 16, drive),
-                ("rest tensors", tensors, 16, drive),
-                ("rest tensors without metrics", silent, 16, drive),
-                ("grpc", grpc, 16, drive_grpc),
-                ("grpc without metrics", silent_grpc, 16, drive_grpc),
-                ("bare uvicorn", bare, 16, drive),
-                ("rest records", records, 1, drive),
-                ("grpc", grpc, 1, drive_grpc),
-            ]
-            for turn in range(turns):
-                for label, subject, connections, how in plan if turn % 2 else reversed(plan):
-                    result = how(subject, connections, seconds, folder)
-                    found.setdefault(f"{label}, {connections}", []).append(result)
+    with tempfile.TemporaryDirectory() as name:
+        found = _beside_the_peer(store, public_key, Path(name), turns, seconds)
+    with tempfile.TemporaryDirectory() as name:
+        pairs = _with_and_without_metrics(store, public_key, Path(name), 2 * turns, seconds)
     return {
         "what": "single rows; subject, connections; median turn by requests a second",
         "machine": {
@@ -184,23 +176,69 @@ def measure(store: Path, public_key: Path, turns: int, seconds: int) -> dict[str
         "versions": {name: version(name) for name in ("bentoml", "uvicorn", "onnxruntime", "grpcio", "msgspec")},
         "turns": turns,
         "seconds": seconds,
-        "metrics_cost": {kind: _cost(found, kind) for kind in ("rest tensors", "grpc")},
-        "subjects": {label: asdict(_median(result)) for label, result in found.items()},
+        "metrics_cost": {kind: _cost(pairs[f"{kind}, 16"], pairs[f"{kind} without metrics, 16"]) for kind in KINDS},
+        "subjects": {label: asdict(_median(result)) for label, result in (found | pairs).items()},
     }
+
+
+def _beside_the_peer(store: Path, public_key: Path, folder: Path, turns: int, seconds: int) -> dict[str, list[Turn]]:
+    content, infer = bodies(), f"/v2/models/{MODEL_NAME}/infer"
+    with service(store, public_key, folder) as (pid, token), peer(store, public_key) as peer_pid:
+        records = Subject("records", REST_PORT, "/v1/predict", content["records"], pid, token)
+        tensors = Subject("tensors", REST_PORT, infer, content["tensors"], pid, token)
+        bare = Subject("bare-uvicorn", PEER_PORT, "/", content["records"], peer_pid)
+        grpc = Subject("grpc", GRPC_PORT, infer, content["tensors"], pid, token)
+        plan: Plan = [
+            ("rest records", records, 16, drive),
+            ("rest tensors", tensors, 16, drive),
+            ("bare uvicorn", bare, 16, drive),
+            ("rest records", records, 1, drive),
+            ("grpc", grpc, 16, drive_grpc),
+            ("grpc", grpc, 1, drive_grpc),
+        ]
+        return _in_turn(plan, turns, seconds, folder)
+
+
+def _with_and_without_metrics(
+    store: Path, public_key: Path, folder: Path, turns: int, seconds: int
+) -> dict[str, list[Turn]]:
+    """Two new services that get the same requests, so that their logs grow alike; the writer's work counts, too."""
+    body, infer = bodies()["tensors"], f"/v2/models/{MODEL_NAME}/infer"
+    with (
+        service(store, public_key, folder) as (pid, token),
+        silent_service(store, public_key, folder) as silent_pid,
+    ):
+        rest = Subject("tensors", REST_PORT, infer, body, pid, token)
+        grpc = Subject("grpc", GRPC_PORT, infer, body, pid, token)
+        plan: Plan = [
+            ("rest tensors", rest, 16, drive),
+            ("rest tensors without metrics", replace(rest, port=SILENT_REST_PORT, pid=silent_pid), 16, drive),
+            ("grpc", grpc, 16, drive_grpc),
+            ("grpc without metrics", replace(grpc, port=SILENT_GRPC_PORT, pid=silent_pid), 16, drive_grpc),
+        ]
+        return _in_turn(plan, turns, seconds, folder)
+
+
+def _in_turn(plan: Plan, turns: int, seconds: int, folder: Path) -> dict[str, list[Turn]]:
+    """Forwards and backwards, so that no subject always has the same one before it, whose rows may still be moved."""
+    found: dict[str, list[Turn]] = {}
+    for turn in range(turns):
+        for label, subject, connections, how in reversed(plan) if turn % 2 else plan:
+            found.setdefault(f"{label}, {connections}", []).append(how(subject, connections, seconds, folder))
+            settle()
+    return found
 
 
 def _onnx_bytes(store: Path, public_key: Path) -> int:
     return len(load_champion(store, public_key).model)
 
 
-def _cost(found: dict[str, list[Turn]], kind: str) -> dict[str, float]:
+def _cost(counted: list[Turn], silent: list[Turn]) -> dict[str, float]:
     """The share that the metrics take, by two measures: of requests a second, and of processor time a request."""
-    pairs = list(zip(found[f"{kind}, 16"], found[f"{kind} without metrics, 16"], strict=True))
+    pairs = list(zip(counted, silent, strict=True))
     rate = statistics.median(1 - on.requests_per_second / off.requests_per_second for on, off in pairs)
-    return {
-        "requests_per_second": round(rate, 4),
-        "cpu": round(statistics.median(1 - off.cpu_us / on.cpu_us for on, off in pairs), 4),
-    }
+    cpu = statistics.median(1 - off.cpu_us / on.cpu_us for on, off in pairs)
+    return {"requests_per_second": round(rate, 4), "cpu": round(cpu, 4)}
 
 
 def _median(turns: list[Turn]) -> Turn:

@@ -15,7 +15,7 @@ from services.settings import load_settings
 
 SERVER_CORE = "0"
 REST_PORT, GRPC_PORT, METRICS_PORT, PEER_PORT = 3900, 3901, 3902, 3903
-SILENT_PORTS = {"rest_port": 3904, "grpc_port": 3905, "metrics_port": 3906}
+SILENT_REST_PORT, SILENT_GRPC_PORT, SILENT_METRICS_PORT = 3904, 3905, 3906
 
 
 @contextmanager
@@ -43,7 +43,9 @@ def silent_service(store: Path, public_key: Path, folder: Path) -> Iterator[int]
         public_key=public_key.absolute(),
         state=folder / "silent",
         token_file=folder / "token",
-        **SILENT_PORTS,
+        rest_port=SILENT_REST_PORT,
+        grpc_port=SILENT_GRPC_PORT,
+        metrics_port=SILENT_METRICS_PORT,
     )
     home = {"BENTOML_HOME": str(folder / "silent/bentoml"), "BENTOML_DO_NOT_TRACK": "True"}
     name = ("benchmarks.serving_silent:Windsock", "--working-dir", str(Path(__file__).parents[1]))
@@ -88,3 +90,20 @@ def _answers(url: str) -> bool:
             return True
     except OSError:
         return False
+
+
+def settle() -> None:
+    """Wait until the services that are there have moved their rows: that is work of theirs, on the same core."""
+    deadline = time.monotonic() + 120
+    while any(_has_rows(port) for port in (METRICS_PORT, SILENT_METRICS_PORT)):
+        if time.monotonic() > deadline:
+            raise RuntimeError("a service must move its rows within 120 s")
+        time.sleep(0.1)
+
+
+def _has_rows(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as reply:
+            return b"\nwindsock_spool_unmoved_rows 0.0" not in reply.read()
+    except OSError:
+        return False  # there is none

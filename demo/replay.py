@@ -155,13 +155,14 @@ class _Run:
     async def _land(self, now: np.datetime64 | None) -> None:
         """Deliver the labels of flights that have landed by `now`; None is the end of days."""
         end = len(self._landed) if now is None else int(np.searchsorted(self._landed, now, side="right"))
+        delivered_at = f"{np.datetime_as_string(self._landed[-1] if now is None else now, unit='s')}Z" if end else ""
         await asyncio.sleep(0)  # flights whose turn has come are on their way before the labels are
         for begin in range(self._next_label, end, LABEL_BATCH):
             chosen = self._landings[begin : min(begin + LABEL_BATCH, end)]
             landed_at = np.datetime_as_string(self.flights.landed[chosen], unit="s").tolist()
             self.labels += await self._deliver(
                 [
-                    {"id": id_, "late": bool(late), "landed_at": f"{at}Z"}
+                    {"id": id_, "late": bool(late), "landed_at": f"{at}Z", "delivered_at": delivered_at}
                     for id_, late, at in zip(
                         self.flights.ids[chosen].tolist(), self.flights.late[chosen].tolist(), landed_at, strict=True
                     )
