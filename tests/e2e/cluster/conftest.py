@@ -1,7 +1,6 @@
 """The cluster of `make cluster-up`, which must be there: they run only when asked for (`-m cluster`)."""
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,9 @@ import pytest
 
 from contracts.files import write_json
 from demo.cluster.images import Images, name_images
-from demo.cluster.settings import Cluster, load_cluster
+from demo.cluster.settings import NAMESPACE, Cluster, load_cluster
 from demo.cluster.tools import Kubectl
+from tests.e2e.cluster.deployment import Serving
 from tests.manifests import ROOT
 
 
@@ -40,12 +40,20 @@ def images() -> Images:
     return name_images(ROOT)
 
 
+@pytest.fixture
+def serving(kubectl: Kubectl) -> Iterator[Serving]:
+    """Left as it was found."""
+    kubectl("rollout", "status", "deployment/serving", "--namespace", NAMESPACE, "--timeout=60s")
+    deployment = Serving(kubectl)
+    yield deployment
+    deployment.restore()
+
+
 @pytest.fixture(scope="session")
 def report(cluster: Cluster, kubectl: Kubectl) -> Iterator[dict[str, Any]]:
     """What is measured here, merged into reports/cluster.json at the end."""
     path = ROOT / "reports/cluster.json"
     told: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     told["kubernetes"] = json.loads(kubectl("version", "--output", "json"))["serverVersion"]["gitVersion"]
-    told["cpus"] = os.cpu_count()
     yield told
     write_json(path, told)
