@@ -27,8 +27,8 @@ from demo.replay import read_token, replay
 from demo.scrape import scraping
 from demo.server import Server, refused_start, serving
 from monitoring import monitor
-from monitoring.log import read_predictions
 from monitoring.months import new_york_months
+from monitoring.reader import read_predictions
 from pipelines.release import release
 
 logger = logging.getLogger(__name__)

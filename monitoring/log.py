@@ -1,4 +1,4 @@
-"""The prediction log: its tables, and the reader for the monitor. `monitoring.writer` fills it from the spool.
+"""The prediction log: its tables. `monitoring.writer` fills it from the spool, `monitoring.reader` reads it.
 
 Every row of every answered request stands in `predictions` once: (request_id, row) is the key, and what comes later
 under a key that is there already is dropped. So the writer may read a line twice, after a crash or a lost connection,
@@ -7,19 +7,14 @@ and a client may repeat a request.
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-import numpy as np
 import sqlalchemy as sa
-from numpy.typing import NDArray
 from sqlalchemy.dialects import postgresql, sqlite
 
-from contracts.errors import DataError, ParameterError, Unavailable
-from contracts.features import CATEGORY, NUMERIC
+from contracts.errors import ParameterError, Unavailable
 from monitoring.spool import LabelRecord, PredictionRecord, Record
 
 logger = logging.getLogger(__name__)
@@ -33,7 +28,7 @@ PREDICTIONS: Final = sa.Table(
     sa.Column("digest", sa.String(64), nullable=False),
     sa.Column("protocol", sa.String(8), nullable=False),
     sa.Column("event_time", sa.DateTime, nullable=False, index=True),  # UTC: the caller's clock, or the time of arrival
-    sa.Column("received_at", sa.DateTime, nullable=False),  # UTC
+    sa.Column("received_at", sa.DateTime, nullable=False, index=True),  # UTC: the service's clock
     sa.Column("duration_us", sa.BigInteger, nullable=False),
     sa.Column("numeric", sa.Text, nullable=False),  # JSON array in contract order, null is missing
     sa.Column("category", sa.Text, nullable=False),  # JSON array in contract order
@@ -59,8 +54,6 @@ _LIMITS: Final[dict[str, Any]] = {
     "tcp_user_timeout": 20_000,  # ms
 }
 _encode = msgspec.json.Encoder().encode
-_decode_numbers = msgspec.json.Decoder(list[float | None]).decode
-_decode_strings = msgspec.json.Decoder(list[str]).decode
 
 
 def open_database(url: str) -> sa.Engine:
@@ -89,7 +82,7 @@ def open_database(url: str) -> sa.Engine:
     except (sa.exc.SQLAlchemyError, ImportError, OSError) as error:
         cause = getattr(error, "orig", None) or error
         raise Unavailable(
-            f"the prediction log `{_hide_password(url)}` must take writes, got: {cause}; "
+            f"the prediction log `{hide_password(url)}` must take writes, got: {cause}; "
             "correct WINDSOCK_DATABASE_URL or the database"
         ) from error
     return engine
@@ -120,7 +113,7 @@ def connect(url: str) -> sa.Engine:
     return engine
 
 
-def _hide_password(url: str) -> str:
+def hide_password(url: str) -> str:
     try:
         return sa.make_url(url).render_as_string(hide_password=True)
     except sa.exc.ArgumentError:
@@ -153,58 +146,3 @@ def _prediction_rows(record: PredictionRecord) -> Iterator[dict[str, object]]:
             "category": _encode(record.category[row]).decode(),
             "score": score,
         }
-
-
-@dataclass(frozen=True, slots=True)
-class Predictions:
-    """Logged rows and their labels, by `event_time`, then key. Instants are UTC."""
-
-    request_id: NDArray[np.object_]  # [n] of str
-    digest: NDArray[np.object_]  # [n] of str
-    protocol: NDArray[np.object_]  # [n] of str
-    event_time: NDArray[np.datetime64]  # [n], microseconds
-    numeric: NDArray[np.float32]  # [n, len(NUMERIC)], NaN is missing
-    category: NDArray[np.object_]  # [n, len(CATEGORY)] of str
-    score: NDArray[np.float64]  # [n]
-    late: NDArray[np.float64]  # [n], 0 or 1; NaN: no label yet
-    duration_us: NDArray[np.int64]  # [n]
-
-
-def read_predictions(database_url: str, first: datetime, last: datetime) -> Predictions:
-    """Rows with `first <= event_time < last` (UTC without a zone).
-
-    Raises:
-        DataError: there is no prediction log at this address.
-    """
-    p, la = PREDICTIONS.c, LABELS.c
-    query = (
-        sa.select(
-            p.request_id, p.digest, p.protocol, p.event_time, p.numeric, p.category, p.score, la.late, p.duration_us
-        )
-        .outerjoin_from(PREDICTIONS, LABELS, sa.and_(p.request_id == la.request_id, p.row == la.row))
-        .where(p.event_time >= first, p.event_time < last)
-        .order_by(p.event_time, p.request_id, p.row)
-    )
-    engine = connect(database_url)
-    try:
-        with engine.connect() as connection:
-            rows = connection.execute(query).all()
-    except sa.exc.SQLAlchemyError as error:
-        raise DataError(
-            f"`{_hide_password(database_url)}` must be a prediction log, got: {getattr(error, 'orig', error)}; "
-            "start the service once to make it"
-        ) from error
-    finally:
-        engine.dispose()
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 9
-    return Predictions(
-        request_id=np.array(columns[0], object),
-        digest=np.array(columns[1], object),
-        protocol=np.array(columns[2], object),
-        event_time=np.array(columns[3], "datetime64[us]"),
-        numeric=np.array([_decode_numbers(text) for text in columns[4]], np.float32).reshape(-1, len(NUMERIC)),
-        category=np.array([_decode_strings(text) for text in columns[5]], object).reshape(-1, len(CATEGORY)),
-        score=np.array(columns[6], np.float64),
-        late=np.array(columns[7], np.float64),  # NULL becomes NaN
-        duration_us=np.array(columns[8], np.int64),
-    )

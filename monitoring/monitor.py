@@ -5,14 +5,11 @@ Quality is measured where labels have arrived. Where it cannot be, it is unknown
 
 import logging
 import urllib.request
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from urllib.error import URLError
-
-import numpy as np
-from numpy.typing import NDArray
 
 from contracts.artifact import Artifact
 from contracts.files import write_atomic, write_json
@@ -20,17 +17,17 @@ from contracts.reference import unpack
 from contracts.store import load_champion
 from monitoring import reports
 from monitoring.drift import Sample
-from monitoring.log import Predictions, read_predictions
 from monitoring.months import month_instants, wanted_months
+from monitoring.reader import read_newest, read_predictions
 from monitoring.summary import PROTOCOLS, summarise
 
 logger = logging.getLogger(__name__)
 
-# The window of the gauges: four whole weeks, as flights have weekly habits, that move on with each run.
+# The window of the gauges: four weeks, as flights have weekly habits, and a month's flights out of New York at most.
 WINDOW: Final = timedelta(days=28)
+WINDOW_ROWS: Final = 30_000
 # With fewer the standard error of an AUC is above half of the alarm's margin (Hanley and McNeil 1982, at .75).
 WINDOW_LABELS: Final = 100  # of each class
-AHEAD: Final = timedelta(days=1)  # what a caller's clock may be ahead; rows beyond are in no month
 REQUESTS: Final = "windsock_requests"  # monitoring.metrics; the parser drops the suffix `_total`
 
 
@@ -58,8 +55,8 @@ def run(
     Args:
         root: `reports/monitoring.json` and `reports/monitoring/<month>.html` are written there, unless not `files`.
         metrics_url: of the service, for its errors since it started; None leaves them unknown.
-        first: first month, "2013-07", inclusive; None is the log's first.
-        last: last month, inclusive; None is the log's last. Of all these, the newest `MONTHS`.
+        first: first month, "2013-07", inclusive; None is the log's first, of the newest `months.MONTHS`.
+        last: last month, inclusive; None is the log's last.
         store: of released models; its champion tells what inputs and quality were promised.
 
     Raises:
@@ -71,14 +68,14 @@ def run(
     sample = unpack(artifact.reference)
     champion = Champion(artifact, Sample(sample.numeric, sample.category))
     now = datetime.now(UTC)
-    span = reports.span(database_url, now.replace(tzinfo=None) + AHEAD)
     pages: dict[str, bytes] = {}
+    names = wanted_months(database_url, first, last)
     report = {
         "generated_at": now.isoformat(timespec="seconds"),
         "release": _release(artifact),
         "reference": {"rows": len(champion.reference)},
-        "months": [_month(name, database_url, champion.reference, pages) for name in wanted_months(span, first, last)],
-        "window": _window(database_url, span, champion, pages),
+        "months": [_month(name, database_url, champion.reference, pages) for name in names],
+        "window": _window(database_url, now, champion, pages),
         **errors(metrics_url),
     }
     if files:
@@ -103,28 +100,18 @@ def _month(month: str, database_url: str, reference: Sample, pages: dict[str, by
     return {"month": month, **summary}
 
 
-def _window(
-    database_url: str, span: tuple[datetime, datetime] | None, champion: Champion, pages: dict[str, bytes]
-) -> dict[str, Any]:
-    """The champion's answers of the newest `WINDOW`: another model's say nothing about it."""
-    digest, nothing = champion.artifact.digest, "the prediction log is empty"
-    end = span[1] + timedelta(microseconds=1) if span else datetime(1970, 1, 1)
-    log = read_predictions(database_url, end - WINDOW, end)
-    if len(log.score):
-        nothing = f"no row of the newest {WINDOW.days} days was answered by the champion {digest[:12]}"
-    log = _rows(log, log.digest == digest)
+def _window(database_url: str, now: datetime, champion: Champion, pages: dict[str, bytes]) -> dict[str, Any]:
+    """The champion's newest answers, by their arrival: no caller's clock moves it, and no other model is in it."""
+    log = read_newest(database_url, champion.artifact.digest, now.replace(tzinfo=None) - WINDOW, WINDOW_ROWS)
     summary, html = summarise(log, champion.reference, labels_of_each=WINDOW_LABELS, path="monitoring/window.html")
     if html:
         pages["window"] = html
     if summary["rows"] == 0:
-        summary["quality_unknown"] = nothing
-    _say(f"newest {WINDOW.days} days", summary)
-    instants = {"first": (end - WINDOW).isoformat() + "Z", "last": end.isoformat() + "Z"} if span else {}
-    return {"days": WINDOW.days, "first": None, "last": None, **instants, **summary}
-
-
-def _rows(log: Predictions, chosen: NDArray[np.bool_]) -> Predictions:
-    return replace(log, **{field.name: getattr(log, field.name)[chosen] for field in fields(log)})
+        who = f"the champion {champion.artifact.version}"
+        summary["quality_unknown"] = f"{who} has answered nothing in the newest {WINDOW.days} days"
+    _say("newest", summary)
+    first, last = (f"{log.received_at.min()}Z", f"{log.received_at.max()}Z") if summary["rows"] else (None, None)
+    return {"days": WINDOW.days, "first": first, "last": last, **summary}
 
 
 def errors(metrics_url: str | None) -> dict[str, Any]:

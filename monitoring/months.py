@@ -1,6 +1,7 @@
 """Months of departures, in New York's time, and the instants of the log that belong to them."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import chain, pairwise
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -8,20 +9,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.features import HORIZON_HOURS
+from monitoring.reader import newest_before
 
 NEW_YORK: Final = ZoneInfo("America/New_York")
-MONTHS: Final = 12  # at most, the newest: the work of a run does not grow with the log
+MONTHS: Final = 12  # with rows, at most: the work of a run does not grow with the log
+AHEAD: Final = timedelta(days=1)  # what a caller's clock may be ahead
 Months = NDArray[np.str_]
 
 
-def wanted_months(span: tuple[datetime, datetime] | None, first: str | None, last: str | None) -> list[str]:
-    """Names of all months between, the newest `MONTHS` of them; none when nothing says where to begin or to end."""
-    seen = new_york_months(np.array(span, "datetime64[us]")).tolist() if span else [None, None]
-    begin, end = first or seen[0], last or seen[1]
-    if begin is None or end is None:
-        return []
-    names: list[str] = np.arange(np.datetime64(begin, "M"), np.datetime64(end, "M") + 1).astype(str).tolist()
-    return names[-MONTHS:]
+def wanted_months(database_url: str, first: str | None, last: str | None) -> list[str]:
+    """Months of `first` to `last`; without them, the newest `MONTHS` that the log has a row of. Those between, too.
+
+    A pause of a year is none: a replay of 2013 and a request of today do not make a page of all years between.
+
+    Raises:
+        DataError: there is no prediction log at this address.
+    """
+    found = seen_months(database_url)
+    bounds = [name for name in (first, last) if name]
+    wanted = [m for m in found if (first or m) <= m <= (last or m)]
+    names = sorted({*wanted, *bounds})
+    between = [
+        np.arange(a, b).astype(str).tolist()
+        for a, b in pairwise(np.array(names, "datetime64[M]"))
+        if b - a < np.timedelta64(12, "M") or len(bounds) == 2
+    ]
+    return sorted({*names, *chain.from_iterable(between)})
+
+
+def seen_months(database_url: str) -> list[str]:
+    """The newest `MONTHS` that have a row, in order. Rows of which the caller's clock was far ahead are in none."""
+    before = datetime.now(UTC).replace(tzinfo=None) + AHEAD
+    names: list[str] = []
+    while len(names) < MONTHS and (newest := newest_before(database_url, before)) is not None:
+        names.append(new_york_months(np.array([newest], "datetime64[us]")).tolist()[0])
+        before, _ = month_instants(names[-1])
+    return names[::-1]
 
 
 def new_york_months(event_time: NDArray[np.datetime64]) -> Months:

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from contracts.errors import DataError, Unavailable
-from monitoring.log import PREDICTIONS, connect
+from contracts.errors import Unavailable
+from monitoring.log import PREDICTIONS, connect, hide_password
 
 HISTORY: Final = 168  # results
 # PostgreSQL's client gives up on a server that is away: the default is to wait for minutes.
@@ -106,29 +106,6 @@ def page(database_url: str, name: str) -> bytes | None:
         engine.dispose()
 
 
-def span(database_url: str, until: datetime) -> tuple[datetime, datetime] | None:
-    """First and last `event_time` before `until`; None: the log is empty.
-
-    Raises:
-        DataError: there is no prediction log at this address.
-    """
-    moment = PREDICTIONS.c.event_time
-    engine = _open(database_url)
-    try:
-        with engine.connect() as connection:
-            first, last = connection.execute(
-                sa.select(sa.func.min(moment), sa.func.max(moment)).where(moment < until)
-            ).one()
-    except sa.exc.SQLAlchemyError as error:
-        raise DataError(
-            f"`{hide_password(database_url)}` must be a prediction log, got: {getattr(error, 'orig', error)}; "
-            "start the service once to make it"
-        ) from error
-    finally:
-        engine.dispose()
-    return None if first is None else (first, last)
-
-
 def _open(url: str) -> sa.Engine:
     try:
         address = sa.make_url(url)
@@ -146,10 +123,3 @@ def _away(url: str, error: Exception) -> Unavailable:
         f"the prediction log `{hide_password(url)}` must answer, got: {cause}; "
         "correct WINDSOCK_DATABASE_URL or the database"
     )
-
-
-def hide_password(url: str) -> str:
-    try:
-        return sa.make_url(url).render_as_string(hide_password=True)
-    except sa.exc.ArgumentError:
-        return "(not a database's address)"

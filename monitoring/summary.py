@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from monitoring import quality
 from monitoring.drift import FeatureDrift, Sample, compare
-from monitoring.log import Predictions
+from monitoring.reader import Predictions
 
 PROTOCOLS: Final = ("rest", "grpc")
 SAMPLE_ROWS: Final = 5_000  # of the rows that are compared, as many as the reference has: no distance moves by .05

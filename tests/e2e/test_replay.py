@@ -18,7 +18,7 @@ from demo.clients import Request, RestClient
 from demo.evidence import Replay
 from demo.flights import read_flights
 from demo.replay import replay
-from monitoring.log import Predictions, read_predictions
+from monitoring.reader import Predictions, read_predictions
 from tests.payloads import rows as honest_rows
 from tests.serving import Server, Store, free_ports, start, wait_until
 

@@ -4,7 +4,7 @@ import urllib.request
 from datetime import datetime
 from pathlib import Path
 
-from monitoring.log import read_predictions
+from monitoring.reader import read_predictions
 from tests.payloads import records, rows
 from tests.serving import Server, Store, free_ports, start, wait_until
 

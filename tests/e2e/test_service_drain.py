@@ -21,7 +21,7 @@ import grpc
 import numpy as np
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from monitoring.log import read_predictions
+from monitoring.reader import read_predictions
 from services.generated import open_inference_pb2_grpc as pb_grpc
 from tests.payloads import INFER, json_body, proto, records, rows
 from tests.serving import Server, Store, free_ports, start, wait_until

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from contracts.features import Category, Numeric
-from monitoring.log import Predictions, read_predictions
+from monitoring.reader import Predictions, read_predictions
 from services.generated import open_inference_pb2_grpc as pb_grpc
 from tests.payloads import INFER, binary_body, json_body, proto, records, rows
 from tests.serving import Server, Store, start, wait_until

@@ -14,7 +14,7 @@ import msgspec
 import psutil
 import pytest
 
-from monitoring.log import read_predictions
+from monitoring.reader import read_predictions
 from services.generated import open_inference_pb2_grpc as pb_grpc
 from tests.e2e.test_service_life import assert_gone, scrape
 from tests.payloads import proto, records, rows

@@ -41,11 +41,20 @@ class World:
         engine.dispose()
 
     def flights(
-        self, name: str, when: datetime, count: int, late: float | None, *, digest: str = "", fair: bool = False
+        self,
+        name: str,
+        when: datetime,
+        count: int,
+        late: float | None,
+        *,
+        arrived: datetime | None = None,
+        digest: str = "",
+        fair: bool = False,
     ) -> list[Record]:
         """`count` predictions at about `when`, labelled late with this share; None: no label yet.
 
         Args:
+            arrived: the service's clock; a minute ago when not given.
             fair: late flights have higher scores: the AUC is 1.
         """
         rng = np.random.default_rng(len(name))
@@ -54,17 +63,18 @@ class World:
         for i in range(count):
             is_late = late is not None and i < late * count
             moment = when + timedelta(seconds=i)
+            received = arrived or recently(minutes=1)
             numeric: list[float | None] = [None if np.isnan(value) else value for value in given[i].tolist()]
             numeric[TEMP] = 50.0 + i % 3
             records.append(
                 PredictionRecord(
                     request_id=f"{name}{i}", digest=digest or self.digest, protocol=("rest", "grpc")[i % 2],
-                    event_time=moment, received_at=moment, duration_us=1_000 * (1 + i % 2), numeric=[numeric],
+                    event_time=moment, received_at=received, duration_us=1_000 * (1 + i % 2), numeric=[numeric],
                     category=[categories[i].tolist()], score=[0.2 + 0.6 * is_late if fair else float(rng.random())],
                 )
             )  # fmt: skip
             if late is not None:
-                records.append(LabelRecord(f"{name}{i}", 0, is_late, moment, moment))
+                records.append(LabelRecord(f"{name}{i}", 0, is_late, moment, received))
         return records
 
 

@@ -5,9 +5,10 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -16,13 +17,13 @@ import pytest
 
 from contracts.errors import ArtifactInvalid, DataError
 from monitoring import monitor, reports
-from monitoring.log import read_predictions
 from monitoring.metrics import Metrics
 from monitoring.months import MONTHS, month_instants, new_york_months, wanted_months
 from monitoring.quality import auc
+from monitoring.reader import read_predictions
 from monitoring.spool import Record
 from tests.tiny import PROMISED
-from tests.unit.monitoring.conftest import FEW, World, make_world
+from tests.unit.monitoring.conftest import FEW, World, make_world, recently
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +94,7 @@ def test_the_reference_is_the_champion_s_own(written: dict[str, Any], report: di
 def test_result_and_pages_are_in_the_database_too(written: dict[str, Any], logged: World) -> None:
     assert reports.newest(logged.database).report == written
     in_files = {path.stem for path in (logged.root / "reports/monitoring").glob("*.html")}
-    assert in_files == {"2013-07"}
+    assert in_files == {"2013-07", "window"}
     assert {name for name in ("2013-07", "2013-09", "window") if reports.page(logged.database, name)} == in_files
 
 
@@ -121,22 +122,27 @@ def test_a_window_that_says_too_little_is_unknown(
     assert (window["quality"], window["quality_unknown"]) == (None, reason)
 
 
-def test_the_window_is_the_newest_weeks_of_the_champion(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_window_is_the_champion_s_newest_answers_by_arrival(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("monitoring.summary.compare", lambda *_: ([], None))
-    newest = datetime(2013, 9, 20, 12)
-    records: list[Record] = world.flights("old", newest - timedelta(days=29), 220, 0.5)
-    records += world.flights("other", newest - timedelta(days=1), 220, 0.5, digest="e" * 64)
-    world.log([*records, *world.flights("new", newest, 240, 0.5, fair=True)])
+    monkeypatch.setattr(monitor, "WINDOW_ROWS", 240)
+    when = datetime(2013, 9, 20, 12)
+    records: list[Record] = world.flights("long ago", when, 220, 0.5, arrived=recently(days=29))
+    records += world.flights("before", when, 220, 0.5, arrived=recently(hours=2))
+    records += world.flights("other", when, 220, 0.5, digest="e" * 64)
+    records += world.flights("new", when, 240, 0.5, arrived=recently(hours=1), fair=True)
+    world.log(records)
     window = world.run(files=False)["window"]
     assert (window["rows"], window["quality"]["auc"]) == (240, 1.0)
     assert window["models"] == {world.digest: 240}
-    assert window["last"].startswith("2013-09-20T12:03:59")
+    assert datetime.fromisoformat(window["last"]).timestamp() == pytest.approx(time.time() - 3600, abs=60)
+    monkeypatch.setattr(monitor, "WINDOW_ROWS", 10_000)
+    assert world.run(files=False)["window"]["rows"] == 460, "not those of 29 days ago"
 
 
 def test_answers_of_another_model_say_nothing_about_the_champion(world: World) -> None:
     world.log(world.flights("other", datetime(2013, 9, 20), FEW, 0.5, digest="e" * 64))
     report = world.run(files=False)
-    why = f"no row of the newest 28 days was answered by the champion {world.digest[:12]}"
+    why = f"the champion {world.digest[:12]} has answered nothing in the newest 28 days"
     assert report["window"]["quality_unknown"] == why
     assert report["months"][0]["rows"] == FEW
 
@@ -145,7 +151,7 @@ def test_an_empty_log_is_unknown_and_not_an_error(world: World) -> None:
     report = world.run()
     assert report["months"] == []
     assert (report["window"]["rows"], report["window"]["quality"]) == (0, None)
-    assert report["window"]["quality_unknown"] == "the prediction log is empty"
+    assert "has answered nothing" in report["window"]["quality_unknown"]
     assert reports.newest(world.database).report == report
 
 
@@ -178,16 +184,29 @@ def test_wanted_months_may_be_named(logged: World) -> None:
     assert [(month["month"], month["rows"]) for month in months] == [("2013-10", FEW), ("2013-11", 0)]
 
 
-def test_the_work_of_a_run_is_bounded() -> None:
-    names = wanted_months((datetime(2011, 1, 15), datetime(2013, 7, 15)), None, None)
-    assert (len(names), names[-1]) == (MONTHS, "2013-07")
+def test_the_work_of_a_run_is_bounded(world: World) -> None:
+    world.log(
+        [
+            r
+            for year in (2011, 2012)
+            for m in range(1, 13)
+            for r in world.flights(f"{year}{m}", datetime(year, m, 9), 1, 1)
+        ]
+    )
+    assert wanted_months(world.database, None, None) == [f"2012-{m:02}" for m in range(1, MONTHS + 1)]
 
 
-def test_a_clock_that_is_far_ahead_moves_no_window(world: World) -> None:
-    world.log([*world.flights("now", datetime(2013, 7, 10), FEW, 0.5), *world.flights("x", datetime(2150, 1, 1), 1, 1)])
+def test_a_request_of_today_hides_no_replay_of_2013(world: World) -> None:
+    today = recently(hours=1)
+    world.log([*world.flights("f", datetime(2013, 7, 10), FEW, 0.5), *world.flights("curl", today, 1, None)])
     report = world.run(files=False)
-    assert [month["month"] for month in report["months"]] == ["2013-07"]
-    assert report["window"]["rows"] == FEW
+    assert [month["month"] for month in report["months"]] == ["2013-07", f"{today:%Y-%m}"]
+    assert report["window"]["rows"] == FEW + 1
+
+
+def test_a_clock_that_is_far_ahead_is_in_no_month(world: World) -> None:
+    world.log([*world.flights("now", datetime(2013, 7, 10), FEW, 0.5), *world.flights("x", datetime(2150, 1, 1), 1, 1)])
+    assert [month["month"] for month in world.run(files=False)["months"]] == ["2013-07"]
 
 
 @contextmanager

@@ -16,8 +16,9 @@ from contracts.errors import DataError, ParameterError, Unavailable
 from contracts.features import CATEGORY, NUMERIC
 from monitoring import spool as module
 from monitoring import writer as writer_module
-from monitoring.log import LABELS, PREDICTIONS, connect, create_tables, open_database, read_predictions
+from monitoring.log import LABELS, PREDICTIONS, connect, create_tables, open_database
 from monitoring.metrics import Metrics
+from monitoring.reader import read_predictions
 from monitoring.spool import LabelRecord, PredictionRecord, Spool
 from monitoring.writer import Writer
 from tests.serving import wait_until
