@@ -52,17 +52,8 @@ def compress(
         calibration: training rows as the graph gets them, for the activations' ranges.
         vocabulary: the one that `targets.code` was encoded with.
     """
-    shape = Architecture(
-        features=targets.numeric.shape[1],
-        bins=params.bins,
-        categories=tuple(len(names) for names in vocabulary),
-        hidden=tuple(params.hidden),
-        bin_width=None,
-        embedding_width=EMBEDDING_WIDTH,
-        dropout=0.0,
-    )
     whole = fit(
-        build(shape, fit_bins(calibration[0], params.bins), seed),
+        build(_shape(targets, vocabulary, params), fit_bins(calibration[0], params.bins), seed),
         targets,
         _settings(params.epochs, params.learning_rate, seed),
         on_epoch=lambda epoch: on_epoch("train", epoch),
@@ -79,6 +70,18 @@ def compress(
     steps = (("trained", whole), ("pruned", smaller), ("fine-tuned", tuned))
     stages = [Stage(step, count_parameters(net), to_onnx(net, vocabulary)) for step, net in steps]
     return *stages, Stage("int8", stages[-1].parameters, quantize(stages[-1].model, *calibration))
+
+
+def _shape(targets: Rows, vocabulary: Vocabulary, params: Compress) -> Architecture:
+    return Architecture(
+        features=targets.numeric.shape[1],
+        bins=params.bins,
+        categories=tuple(len(names) for names in vocabulary),
+        hidden=tuple(params.hidden),
+        bin_width=None,
+        embedding_width=EMBEDDING_WIDTH,
+        dropout=0.0,
+    )
 
 
 def _settings(epochs: int, learning_rate: float, seed: int) -> Settings:

@@ -63,15 +63,7 @@ def main(root: Path, params: Params) -> None:
     size = len(final.student[-1].model)
     released, reason = decide(loss, size, params.compress.max_auc_loss)
     logger.info("Released: the %s. %s", released, reason)
-    models = {
-        name: asdict(quality.measure(parts.validation.late, scores[name]))
-        | {
-            "auc_low": quality.auc_low(parts.validation.late, scores[name], parts.validation.day, _ROUNDS),
-            "bytes": len(stages[-1].model),
-            "parameters": stages[-1].parameters,
-        }
-        for name, stages in _members(final).items()
-    }
+    models = {name: _told(stages[-1], scores[name], parts.validation) for name, stages in _members(final).items()}
     write_json(
         root / "reports/compression.json",
         models
@@ -126,6 +118,15 @@ def make_family(folder: Path, phase: Literal["selection", "final"], flights: Fli
     logger.info("%s: the teacher labelled %d rows of %d flights", phase, len(soft.target), len(flights))
     whole = Stage("trained", count_parameters(teacher), to_onnx(teacher, vocabulary))
     return Family((whole,), small("student", soft), small("twin", labels))
+
+
+def _told(stage: Stage, scores: Any, flights: Flights) -> dict[str, Any]:
+    """Size of a final model, and the quality of its like in the phase that chooses."""
+    return asdict(quality.measure(flights.late, scores)) | {
+        "auc_low": quality.auc_low(flights.late, scores, flights.day, _ROUNDS),
+        "bytes": len(stage.model),
+        "parameters": stage.parameters,
+    }
 
 
 def _reference(flights: Flights, seed: int) -> bytes:

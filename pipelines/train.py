@@ -32,47 +32,56 @@ def main(root: Path, params: Params) -> None:
     """
     torch.set_num_threads(1)  # more would be slower on so small a network, and change the last bits
     parts = split(read_flights(root), params.as_of)
-    history: list[Epoch] = []
     with tracking.training_run(root, params) as run:
-
-        def on_epoch(epoch: Epoch) -> None:
-            history.append(epoch)
-            run.log_epoch(epoch.number, _point(epoch))
-            logger.info(
-                "epoch %d of %d: train loss %.4f, validation loss %.4f, AUC %.4f",
-                *(epoch.number, params.train.epochs, epoch.train_loss, epoch.validation_loss, epoch.validation_score),
-            )
-
-        selection, vocabulary = _new_network(parts.fit, params.train)
-        logger.info("Training on %d flights, choosing on %d", len(parts.fit), len(parts.validation))
-        selection = fit(
-            selection,
-            parts.fit.rows(vocabulary),
-            _settings(params.train, params.train.epochs),
-            on_epoch=on_epoch,
-            validation=parts.validation.rows(vocabulary),
-            score=quality.auc,
-        )
-        checkpoint.save(root / "artifacts/train", "selection", selection, vocabulary)
-        chosen = max(history, key=lambda epoch: (epoch.validation_score or 0.0, -epoch.number))
-        probability = predict(selection, parts.validation.numeric, parts.validation.codes(vocabulary))
+        network, vocabulary, history = _select(root, parts, params.train, run)
+        # The first of equals, as `fit` keeps it.
+        chosen = max(history, key=lambda epoch: (epoch.validation_score or 0.0, -epoch.number)).number
+        probability = predict(network, parts.validation.numeric, parts.validation.codes(vocabulary))
         validation = quality.measure(parts.validation.late, probability)
-
-        refit_losses = _refit(root, parts, params.train, chosen.number)
-        write_json(root / "reports/plots/training.json", [{"epoch": e.number, **_point(e)} for e in history])
+        refit_losses = _refit(root, parts, params.train, chosen)
+        points = [{"epoch": epoch.number, **_point(epoch)} for epoch in history]
+        write_json(root / "reports/plots/training.json", points)
         write_json(
             root / "reports/training.json",
             {
                 "as_of": params.as_of.isoformat(),
-                "epochs": chosen.number,
-                "parameters": count_parameters(selection),
+                "epochs": chosen,
+                "parameters": count_parameters(network),
                 "validation": asdict(validation),
                 "flights": _counts(parts),
-                "history": [{"epoch": e.number, **_point(e)} for e in history],
+                "history": points,
                 "refit_history": [{"epoch": i, "train_loss": loss} for i, loss in enumerate(refit_losses, 1)],
             },
         )
-        run.finish({"epochs": chosen.number, "auc": validation.auc, "log_loss": validation.log_loss})
+        run.finish({"epochs": chosen, "auc": validation.auc, "log_loss": validation.log_loss})
+
+
+def _select(
+    root: Path, parts: Split, params: Train, run: tracking.TrainingRun
+) -> tuple[Network, Vocabulary, list[Epoch]]:
+    """Write the weights of the epoch that is best on the validation month; tell every epoch."""
+    history: list[Epoch] = []
+
+    def on_epoch(epoch: Epoch) -> None:
+        history.append(epoch)
+        run.log_epoch(epoch.number, _point(epoch))
+        logger.info(
+            "epoch %d of %d: train loss %.4f, validation loss %.4f, AUC %.4f",
+            *(epoch.number, params.epochs, epoch.train_loss, epoch.validation_loss, epoch.validation_score),
+        )
+
+    network, vocabulary = _new_network(parts.fit, params)
+    logger.info("Training on %d flights, choosing on %d", len(parts.fit), len(parts.validation))
+    network = fit(
+        network,
+        parts.fit.rows(vocabulary),
+        _settings(params, params.epochs),
+        on_epoch=on_epoch,
+        validation=parts.validation.rows(vocabulary),
+        score=quality.auc,
+    )
+    checkpoint.save(root / "artifacts/train", "selection", network, vocabulary)
+    return network, vocabulary, history
 
 
 def _refit(root: Path, parts: Split, params: Train, epochs: int) -> list[float]:
