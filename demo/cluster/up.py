@@ -57,7 +57,7 @@ def up(cluster: Cluster, grafana: bool = False) -> dict[str, float]:
             manifests = _render(cluster, images, nodes, grafana)
             _judge(kubectl, manifests)
         _load_public(cluster, workers(nodes), grafana, seconds)
-        # The database first: the service does not start without it, and its image is there already.
+        # The database first: its image is there already, and no spool need wait for it.
         kubectl.apply(manifests, "--selector=app.kubernetes.io/name=postgres")
         built_now = built.result()
     _load_ours(cluster, images, workers(nodes), seconds)
