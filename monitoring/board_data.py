@@ -29,7 +29,7 @@ def overview() -> list[Panel]:
                 height=4,
                 steps=((None, GREEN), (2 * 3600, YELLOW), (3 * 3600, RED)),
             ),
-            Query(f"time() - max(windsock_monitor_last_run_timestamp_seconds{{{FILTER}}})"),
+            Query(f"time() - max(windsock_monitor_last_run_timestamp_seconds{{{FILTER}}} > 0)"),
         ),
         number(
             Frame(
@@ -147,7 +147,7 @@ def labels() -> list[Panel]:
                 steps=((None, GREEN), (7 * 3600, RED)),
             ),
             Query(f"max(windsock_data_age_seconds{{{FILTER}}})", "data"),
-            Query(f"time() - max(windsock_monitor_last_run_timestamp_seconds{{{FILTER}}})", "monitor"),
+            Query(f"time() - max(windsock_monitor_last_run_timestamp_seconds{{{FILTER}}} > 0)", "monitor"),
             line=True,
         ),
     ]
