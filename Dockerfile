@@ -68,7 +68,7 @@ LABEL org.opencontainers.image.title="windsock serving" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 
-# --- The monitor: the service's packages and Evidently with what it computes with.
+# --- The monitor: the service's packages and Evidently with what it computes with. What Evidently calls tests are parts of it.
 FROM serving-packages AS monitor-packages
 COPY requirements/monitor.txt /build/
 RUN python3 -m pip --python /opt/windsock/bin/python install --quiet --no-cache-dir --no-compile \
@@ -77,7 +77,7 @@ RUN python3 -m pip --python /opt/windsock/bin/python install --quiet --no-cache-
  && rm -rf jupyterlab_plotly pyarrow/include pyarrow/libarrow_flight.so.* pyarrow/libarrow_substrait.so.* \
       evidently/legacy/dashboard/tabs/*.ipynb \
  && find . -type d \( -name tests -o -name test \) -prune -exec sh -c \
-      'for d; do case $d in ./numpy/_core/tests) ;; *) rm -rf "$d" ;; esac; done' - {} + \
+      'for d; do case $d in ./numpy/_core/tests|./evidently/*) ;; *) rm -rf "$d" ;; esac; done' - {} + \
  && find . -type f \( -name '*.pyi' -o -name '*.pxd' -o -name '*.pyx' -o -name '*.a' -o -name '*.h' \) -delete
 
 FROM ${PYTHON_IMAGE} AS monitor-app
