@@ -23,10 +23,11 @@ DAYS: Final = 7
 JOB: Final = "monitor-demo"
 MOVED_SECONDS: Final = 60.0
 JOB_SECONDS: Final = 300.0
+ALERT_SECONDS: Final = 120.0  # Prometheus tells a new Alertmanager within a minute
 
 
 def show(cluster: Cluster) -> bool:
-    """Replay, labels, monitor, page, targets, alerts. Returns whether every row was found and every target is up.
+    """Replay, labels, monitor, page, targets, alerts. Whether rows were found, targets are up, alerts arrive.
 
     Raises:
         WindsockError: no cluster, no features, or a part that does not answer.
@@ -54,10 +55,11 @@ def show(cluster: Cluster) -> bool:
     page = _get(f"http://{cluster.address('monitor')}/")
     logger.info("monitor's page: %.1f MB at http://%s/", len(page) / 1e6, cluster.address("monitor"))
     up = _say_targets(json.loads(_get(f"http://{cluster.address('prometheus')}/api/v1/targets")))
-    _say_alerts(json.loads(_get(f"http://{cluster.address('alertmanager')}/api/v2/alerts")))
+    with step("Alertmanager hears that all alerting works", seconds):
+        heard = _wait_for_watchdog(f"http://{cluster.address('alertmanager')}/api/v2/alerts")
     answered = int((~np.isnan(sent.scores)).sum())
     logger.info("%d flights: %d answered, %d rows in PostgreSQL, %d labels", flights, answered, found, sent.labels)
-    return up and flights == answered == found
+    return up and heard and flights == answered == found
 
 
 def _write_week(features: Path, week: Path) -> int:
@@ -121,9 +123,20 @@ def _say_targets(told: dict[str, Any]) -> bool:
     return bool(targets) and all(target["health"] == "up" for target in targets)
 
 
-def _say_alerts(alerts: list[dict[str, Any]]) -> None:
+def _wait_for_watchdog(url: str) -> bool:
+    """Say which alerts there are, once the one that always fires has arrived. Whether it has."""
+    deadline = time.monotonic() + ALERT_SECONDS
+    while True:
+        alerts = json.loads(_get(url))
+        heard = any(alert["labels"]["alertname"] == "Watchdog" for alert in alerts)
+        if heard or time.monotonic() > deadline:
+            break
+        time.sleep(1)
     for alert in alerts:
         logger.info("alert  %-18s %s", alert["labels"]["alertname"], alert["annotations"].get("summary", ""))
+    if not heard:
+        logger.error("Watchdog must be among the alerts; see docs/runbooks/Watchdog.md")
+    return heard
 
 
 def _get(url: str) -> bytes:
