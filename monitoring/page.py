@@ -60,16 +60,17 @@ def verdict(report: dict[str, Any], trouble: str | None, age: timedelta) -> tupl
         return "soft", "Unknown.", f"the monitor has been silent for {span_name(age)}"
     if window["quality"] is None:
         return "soft", "Unknown.", window["quality_unknown"]
-    auc, promised = window["quality"]["auc"], release.get("auc_low")
-    if promised is None:
+    auc, limit = window["quality"]["auc"], alarm(release)
+    if limit is None:
         return "soft", "Measured.", f"AUC {auc:.3f}; the release's manifest promises none"
-    if auc < promised - MARGIN:
-        return (
-            "bad",
-            "Below its release.",
-            f"AUC {auc:.3f}, more than {MARGIN:g} under the {promised:.3f} of its release",
-        )
-    return "good", "As promised.", f"AUC {auc:.3f}; its release had {promised:.3f} or more"
+    if auc < limit:
+        return "bad", "Below its alarm.", f"AUC {auc:.3f}; the alarm is at {limit:.3f}"
+    return "good", "Above its alarm.", f"AUC {auc:.3f}; the alarm is at {limit:.3f}"
+
+
+def alarm(release: dict[str, float]) -> float | None:
+    """AUC below which ModelQualityLow fires; None: the release promises none."""
+    return release["auc_low"] - MARGIN if "auc_low" in release else None
 
 
 def heat(columns: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -87,14 +88,14 @@ def heat(columns: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _chart(report: dict[str, Any]) -> Any:
-    """AUC by month beside what the release promised; None: nothing to draw."""
+    """AUC by month beside its alarm; None: nothing to draw."""
     names = [month["month"] for month in report["months"]]
     measured = [(month["quality"] or {}).get("auc") for month in report["months"]]
     if len(names) < 2 or measured == [None] * len(names):
         return None
     lines = [Line("measured", "first", measured)]
-    if (promised := report["release"]["metrics"].get("auc_low")) is not None:
-        lines.insert(0, Line("promised", "third", [promised] * len(names)))
+    if (limit := alarm(report["release"]["metrics"])) is not None:
+        lines.insert(0, Line("alarm", "third", [limit] * len(names)))
     return line_chart("AUC by month", names, lines)
 
 

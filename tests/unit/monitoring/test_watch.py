@@ -189,7 +189,7 @@ def test_a_result_that_cannot_be_read_ends_nothing(busy: World) -> None:
 
 def test_a_silent_monitor_is_not_green(busy: World) -> None:
     busy.run(files=False)
-    assert '<span class="good">As promised.</span>' in draw(busy.database)
+    assert '<span class="good">Above its alarm.</span>' in draw(busy.database)
     html = draw(busy.database, now=datetime.now(UTC) + timedelta(hours=3, minutes=10))
     assert "The monitor has been silent for 3 h" in html
     assert 'class="good"' not in html
@@ -199,7 +199,7 @@ def test_quality_below_the_release_is_said(tmp_path: Path) -> None:
     world = make_world(tmp_path, metrics={"auc_low": 0.9})
     world.log(world.flights("f", recently(hours=1), 240, 0.5))  # scores are random
     world.run(files=False)
-    assert '<span class="bad">Below its release.</span>' in draw(world.database)
+    assert '<span class="bad">Below its alarm.</span>' in draw(world.database)
 
 
 def test_the_page_judges_as_the_alerts_do() -> None:
@@ -291,7 +291,7 @@ def test_it_serves_and_sees_a_new_result_and_ends(busy: World) -> None:
         assert read(text)["windsock_quality/auc"] == report["window"]["quality"]["auc"]
         status, html, headers = ask(f"{at}/")
         assert (status, "default-src 'none'" in headers["content-security-policy"]) == (200, True)
-        assert b"As promised." in html
+        assert b"Above its alarm." in html
         status, packed, headers = ask(f"{at}/monitoring/window.html")
         assert (status, headers["content-encoding"]) == (200, "gzip")
         assert packed == reports.page(busy.database, "window")
