@@ -2,8 +2,10 @@
 
 Open loop: each request leaves at its moment of a schedule with a constant rate, whether earlier ones were answered or
 not, and its latency counts from that moment; a service that stalls is not spared. A first try that fails is repeated
-once, with the same id, after `RETRY_SECONDS`. Below that nothing is tried again: aiohttp repeats no POST by itself,
-and gRPC's own retries are off.
+once, with the same id, after `RETRY_SECONDS`. Below that nothing that was sent is tried again: aiohttp repeats no POST
+by itself, and no service config may ask gRPC to. What stays is what gRPC's own contract calls transparent: a call
+that meets the goodbye of its connection (GOAWAY) before the server takes it goes over the next connection. HTTP/2 says
+of such a call that nothing has processed it, so it counts as one try. (Not let through, 0 to 8 of 28,000 were lost so.)
 """
 
 import asyncio
@@ -32,7 +34,6 @@ TIMEOUT_SECONDS: Final = 5.0
 RETRY_SECONDS: Final = 1.0
 CLIENTS: Final = {"rest": 8, "grpc": 4}  # each with connections of its own, so that every pod has some
 CHANNEL: Final = (
-    ("grpc.enable_retries", 0),  # transparent ones, too
     ("grpc.service_config_disable_resolution", 1),
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.initial_reconnect_backoff_ms", 100),
