@@ -1,7 +1,9 @@
 """A `windsock serve` of our own: started on free ports, stopped by its process id, whatever happens between."""
 
+import contextlib
 import logging
 import os
+import random
 import shutil
 import signal
 import socket
@@ -133,8 +135,12 @@ def _wait_until_ready(server: Server) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports: list[int] = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
+    """Ports of loopback that nobody listens on, below those that the kernel lends to outgoing connections: one of
+    those may be taken between this look and its use."""
+    ports: list[int] = []
+    for port in random.SystemRandom().sample(range(20_000, 32_000), 1_000):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            ports.append(port)
+        if len(ports) == count:
+            break
     return ports

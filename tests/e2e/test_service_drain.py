@@ -181,7 +181,9 @@ def test_a_service_that_drains_fails_no_request(tmp_path: Path, artifact_store: 
     assert clients.told_to_close > 0
     mine = read_predictions(leaves.database_url, LONG_AGO, FAR)
     late = {protocol for protocol, t in zip(mine.protocol, mine.event_time, strict=True) if t > np.datetime64(moment)}
-    assert late == {"rest", "grpc"}  # it answered on after SIGTERM, both protocols
+    # It answered on after SIGTERM. Old gRPC connections may all have moved to the other service by then, which keeps
+    # them; that gRPC is answered while draining is the next test's.
+    assert "rest" in late
     wait_until(
         lambda: (
             set(clients.answered)
@@ -205,6 +207,8 @@ def test_health_turns_at_once_and_every_answer_closes_its_connection(tmp_path: P
         server.process.terminate()
         wait_until(lambda: server.ask("/v2/health/ready", token=None)[0] == 503, "not ready", 2)
         assert health.Check(health_pb2.HealthCheckRequest()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        stub = pb_grpc.GRPCInferenceServiceStub(channel)  # type: ignore[no-untyped-call] # generated
+        stub.ModelInfer(proto(*rows(1)), metadata=[("authorization", f"Bearer {server.token}")], timeout=10)
         expected = {
             "/v2": 200,
             "/v2/health/live": 200,
