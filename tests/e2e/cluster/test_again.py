@@ -28,7 +28,9 @@ def pods(kubectl: Kubectl) -> set[str]:
 
 def test_a_second_up_keeps_secrets_and_pods(cluster: Cluster, kubectl: Kubectl, report: dict[str, Any]) -> None:
     first = json.loads((cluster.folder / "made.json").read_text())
-    report["up_seconds" if first["built_now"] else "up_seconds_images_built"] = first["seconds"]["total"]
+    building = sum(seconds for step, seconds in first["seconds"].items() if step.startswith("image "))
+    # A change of ours is built in seconds, on layers that are there; from nothing it takes minutes.
+    report["up_seconds" if building > 45 else "up_seconds_images_built"] = first["seconds"]["total"]
     before = secrets(kubectl), pods(kubectl)
     assert {"database", "service-token"} <= set(before[0])
     command = [sys.executable, "-m", "cli", "cluster", "up", "--root", str(ROOT)]
