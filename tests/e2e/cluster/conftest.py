@@ -59,7 +59,7 @@ def report(cluster: Cluster, kubectl: Kubectl) -> Iterator[dict[str, Any]]:
     """What is measured here, merged into reports/cluster.json at the end."""
     path = ROOT / "reports/cluster.json"
     earlier: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    told = {name: earlier[name] for name in REPORTED if name in earlier}
+    told: dict[str, Any] = {name: earlier[name] for name in REPORTED if name in earlier}
     told["kubernetes"] = json.loads(kubectl("version", "--output", "json"))["serverVersion"]["gitVersion"]
     yield told
     write_json(path, told)
