@@ -125,12 +125,16 @@ class Writer:
 def _chunks(segment: Segment) -> Iterator[tuple[list[Record], int]]:
     """Whole records from the segment's offset on, and the offset behind them.
 
-    A last line without an end was torn by a kill: it was never acknowledged, and is left out.
+    Nothing behind `size` is looked at: a record that is being appended may be there in part. A last line without an
+    end was torn by a kill: it was never acknowledged, and is left out.
     """
+    size = segment.size
     with segment.path.open("rb") as file:
         file.seek(segment.offset)
-        while lines := file.readlines(CHUNK_BYTES):
-            torn = b"" if lines[-1].endswith(b"\n") else lines.pop()
+        while (left := size - file.tell()) > 0:
+            content = file.read(min(CHUNK_BYTES, left))
+            content += file.readline(left - len(content)) if not content.endswith(b"\n") else b""
+            *lines, torn = content.split(b"\n")
             if lines:
                 yield [record for line in lines if (record := _decode(line, segment.path))], file.tell() - len(torn)
             if torn:

@@ -138,7 +138,8 @@ def test_a_damaged_line_does_not_hold_up_the_others(
 ) -> None:
     spool = Spool(tmp_path / "spool")
     spool.append([prediction("a")], 1)
-    os.write(spool.segments()[-1].descriptor, b'{"type": "predic\n')
+    (segment,) = spool.segments()
+    segment.size += os.write(segment.descriptor, b'{"type": "predic\n')
     spool.append([prediction("b")], 1)
     write(spool).stop(30)
     assert names(url) == ["a", "b"]
@@ -288,3 +289,27 @@ def test_inserts_are_written_for_postgresql_too() -> None:
         statement = postgresql.insert(table).on_conflict_do_nothing()
         text = str(statement.compile(dialect=postgresql.dialect()))  # type: ignore[no-untyped-call] # SQLAlchemy's
         assert "ON CONFLICT DO NOTHING" in text
+
+
+def test_record_that_is_being_written_is_not_read_in_two_halves(
+    tmp_path: Path, url: str, write: Callable[[Spool], Writer], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The kernel shows a reader the beginning of a long append before its end: it is no line yet, and no damage."""
+    spool = Spool(tmp_path / "spool")
+    writer = write(spool)
+    expected = {f"{number}" for number in range(300)}
+    for name in sorted(expected):
+        spool.append([prediction(name, 200)], 200)  # 50 kB a record: many pages
+    wait_until(lambda: writer.unmoved_rows() == 0, "every row")
+    assert "damaged" not in caplog.text
+    assert set(names(url)) == expected
+
+
+def test_writer_looks_at_nothing_behind_what_was_appended_whole(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool")
+    spool.append([prediction("whole")], 1)
+    (segment,) = spool.segments()
+    line = segment.path.read_bytes()
+    with segment.path.open("ab") as file:
+        file.write(line)  # there, but not yet said to be there
+    assert [[r.request_id for r in chunk] for chunk, _ in writer_module._chunks(segment)] == [["whole"]]
