@@ -22,7 +22,7 @@ CONTENT: Final = {
 }
 IGNORED: Final = {("monitoring", "dashboards"), ("monitoring", "rules"), ("monitoring", "targets")}  # as .dockerignore
 PUBLIC: Final = ("postgres:15", "prom/prometheus:v2.42.0", "prom/alertmanager:v0.25.0")
-GRAFANA: Final = "grafana/grafana:11.6.0"
+GRAFANA: Final = "grafana/grafana:13.2.3"
 
 
 @dataclass(frozen=True, slots=True)

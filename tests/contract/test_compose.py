@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from demo.cluster.images import GRAFANA, PUBLIC
 from tests.contract.node import installed
 
 ROOT = Path(__file__).parents[2]
@@ -91,6 +92,13 @@ def test_nothing_listens_beyond_this_machine_and_no_image_floats() -> None:
     for name, service in SERVICES.items():
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])), name
         assert re.search(r":(?!latest)[\w.]+$", service["image"]), name
+
+
+def test_public_images_are_the_very_releases_of_the_cluster_and_of_the_types_check() -> None:
+    public = {service["image"] for service in SERVICES.values() if not service["image"].startswith("windsock/")}
+    assert public == {*PUBLIC, GRAFANA}
+    types = json.loads((ROOT / "tests/contract/schemas/package.json").read_text())
+    assert types["dependencies"]["@grafana/schema"] == GRAFANA.split(":")[1]
 
 
 def test_it_has_no_default_password() -> None:

@@ -291,20 +291,6 @@ def test_inserts_are_written_for_postgresql_too() -> None:
         assert "ON CONFLICT DO NOTHING" in text
 
 
-def test_record_that_is_being_written_is_not_read_in_two_halves(
-    tmp_path: Path, url: str, write: Callable[[Spool], Writer], caplog: pytest.LogCaptureFixture
-) -> None:
-    """The kernel shows a reader the beginning of a long append before its end: it is no line yet, and no damage."""
-    spool = Spool(tmp_path / "spool")
-    writer = write(spool)
-    expected = {f"{number}" for number in range(300)}
-    for name in sorted(expected):
-        spool.append([prediction(name, 200)], 200)  # 50 kB a record: many pages
-    wait_until(lambda: writer.unmoved_rows() == 0, "every row")
-    assert "damaged" not in caplog.text
-    assert set(names(url)) == expected
-
-
 def test_writer_looks_at_nothing_behind_what_was_appended_whole(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool")
     spool.append([prediction("whole")], 1)
