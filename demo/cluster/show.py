@@ -53,7 +53,7 @@ def show(cluster: Cluster) -> bool:
     with step("the monitor's job", seconds):
         _run_monitor(kubectl)
     page = _get(f"http://{cluster.address('monitor')}/")
-    logger.info("monitor's page: %.1f MB at http://%s/", len(page) / 1e6, cluster.address("monitor"))
+    logger.info("monitor's page: %.0f kB at http://%s/", len(page) / 1e3, cluster.address("monitor"))
     up = _say_targets(json.loads(_get(f"http://{cluster.address('prometheus')}/api/v1/targets")))
     with step("Alertmanager hears that all alerting works", seconds):
         heard = _wait_for_watchdog(f"http://{cluster.address('alertmanager')}/api/v2/alerts")
