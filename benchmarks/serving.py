@@ -233,12 +233,18 @@ def _onnx_bytes(store: Path, public_key: Path) -> int:
     return len(load_champion(store, public_key).model)
 
 
-def _cost(counted: list[Turn], silent: list[Turn]) -> dict[str, float]:
+def _cost(counted: list[Turn], silent: list[Turn]) -> dict[str, dict[str, float]]:
     """The share that the metrics take, by two measures: of requests a second, and of processor time a request."""
     pairs = list(zip(counted, silent, strict=True))
-    rate = statistics.median(1 - on.requests_per_second / off.requests_per_second for on, off in pairs)
-    cpu = statistics.median(1 - off.cpu_us / on.cpu_us for on, off in pairs)
-    return {"requests_per_second": round(rate, 4), "cpu": round(cpu, 4)}
+    return {
+        "requests_per_second": _quartiles([1 - on.requests_per_second / off.requests_per_second for on, off in pairs]),
+        "cpu": _quartiles([1 - off.cpu_us / on.cpu_us for on, off in pairs]),
+    }
+
+
+def _quartiles(shares: list[float]) -> dict[str, float]:
+    names = ("lower_quartile", "median", "upper_quartile")
+    return {name: round(cut, 4) for name, cut in zip(names, statistics.quantiles(shares, n=4), strict=True)}
 
 
 def _median(turns: list[Turn]) -> Turn:
