@@ -65,7 +65,7 @@ stack: install ## Service, monitor, Prometheus and Alertmanager as local process
 dashboards: install ## Write the dashboards' JSON anew, from monitoring/dashboards.py
 	windsock dashboards build
 
-dashboards-test: install ## Every query of every panel and rule, on a live service that Prometheus watches (2 minutes)
+dashboards-test: install ## Every query of every panel and rule on a live service, and an incident from alarm to all-clear (4 minutes)
 	python -m pytest -m live
 
 compose-env: ## Passwords and your user id for compose.yaml, into .env; an existing one is kept

@@ -55,6 +55,11 @@ class Serving:
     def count_ready(self) -> int:
         return sum(is_ready(pod) for pod in self.pods())
 
+    def restarts(self, name: str) -> int:
+        """How many containers of the pod have ended."""
+        (pod,) = (one for one in self.pods() if one["metadata"]["name"] == name)
+        return sum(status["restartCount"] for status in pod["status"]["containerStatuses"])
+
     def wait_for_ready(self, count: int) -> None:
         wait_until(lambda: self.count_ready() >= count, f"{count} pods that are ready and stay", 60)
 

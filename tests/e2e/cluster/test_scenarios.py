@@ -22,12 +22,14 @@ from demo.cluster.settings import NAMESPACE, Cluster
 from demo.cluster.tools import Kubectl
 from tests.e2e.cluster.deployment import Serving
 from tests.e2e.cluster.load import Load, Outcome, steady_load
+from tests.serving import wait_until
 
 logger = logging.getLogger(__name__)
 
 ROLLOUTS: Final = 6  # to the other image and back, three times
 DELETIONS: Final = 3
 WATCH_SECONDS: Final = 3.0  # of load after the last change
+KILL_ALL: Final = "import os; os.kill(-1, 9)"  # but the first process, the launcher, which then ends by itself
 NOT_DRAINED: Final = ("WINDSOCK_DRAIN_SECONDS=0", "WINDSOCK_GRPC_CONNECTION_SECONDS=0")
 
 Record = Callable[..., Outcome]
@@ -115,6 +117,19 @@ def test_deleted_pods_fail_no_request_after_one_retry(cluster: Cluster, serving:
             serving.wait_for_the_last_to_leave()
         outcome = record(load, f"kubectl delete pod, {DELETIONS} times", slowest, planned=False)
     assert outcome.failed_after_retry == 0, outcome.failures()
+
+
+def test_the_death_of_a_container_loses_no_acknowledged_row(cluster: Cluster, serving: Serving, record: Record) -> None:
+    """SIGKILL to all that runs in it: what starts in its place adopts the spool. Callers may fail meanwhile."""
+    with steady_load(cluster) as load:
+        pod = serving.pods()[0]["metadata"]["name"]
+        before, started = serving.restarts(pod), time.monotonic()
+        serving.kubectl.attempt("exec", pod, "--namespace", NAMESPACE, "--", "python", "-c", KILL_ALL)
+        wait_until(lambda: serving.restarts(pod) > before, "another container in the pod", 60)
+        serving.wait_for_ready(2)
+        outcome = record(load, "a container killed", time.monotonic() - started, planned=False)
+    assert "adopted" in serving("logs", pod)
+    logger.info("a container killed: %s", outcome.failures())
 
 
 def test_a_bad_image_is_given_up_and_the_old_pods_serve_on(cluster: Cluster, serving: Serving, record: Record) -> None:
