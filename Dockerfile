@@ -20,17 +20,20 @@ RUN python3 -m venv --without-pip /opt/windsock \
       'for d; do case $d in ./numpy/_core/tests) find "$d" -mindepth 1 ! -name _natype.py -delete ;; *) rm -rf "$d" ;; esac; done' - {} + \
  && find . -type f \( -name '*.pyi' -o -name '*.pxd' -o -name '*.pyx' -o -name '*.a' -o -name '*.h' \) -delete
 
-# The application, as byte code beside its source, and what makes `windsock --version` true.
-FROM ${PYTHON_IMAGE} AS serving-app
+# What both images have of the application, as byte code beside its source, and what makes `windsock --version` true.
+FROM ${PYTHON_IMAGE} AS app
 COPY cli.py /opt/windsock/app/
 COPY contracts /opt/windsock/app/contracts
 COPY monitoring /opt/windsock/app/monitoring
-COPY services /opt/windsock/app/services
 ARG VERSION=0.1.0
 RUN cd /opt/windsock/app && mkdir bin windsock.dist-info \
  && printf 'Metadata-Version: 2.1\nName: windsock\nVersion: %s\n' "$VERSION" > windsock.dist-info/METADATA \
  && printf '#!/opt/windsock/bin/python\nfrom cli import main\n\nmain()\n' > bin/windsock && chmod 755 bin/windsock \
- && python3 -m compileall -q --invalidation-mode unchecked-hash .
+ && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/windsock/app
+
+FROM app AS serving-app
+COPY services /opt/windsock/app/services
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/windsock/app/services
 
 # The base without pip and its like, package caches, documentation and set-uid programs; then all Python as byte code.
 # `unchecked-hash`: taken as it is. On a read-only root Python could not renew byte code that it mistrusts by its date.
@@ -80,16 +83,6 @@ RUN python3 -m pip --python /opt/windsock/bin/python install --quiet --no-cache-
       'for d; do case $d in ./numpy/_core/tests|./evidently/*) ;; *) rm -rf "$d" ;; esac; done' - {} + \
  && find . -type f \( -name '*.pyi' -o -name '*.pxd' -o -name '*.pyx' -o -name '*.a' -o -name '*.h' \) -delete
 
-FROM ${PYTHON_IMAGE} AS monitor-app
-COPY cli.py /opt/windsock/app/
-COPY contracts /opt/windsock/app/contracts
-COPY monitoring /opt/windsock/app/monitoring
-ARG VERSION=0.1.0
-RUN cd /opt/windsock/app && mkdir bin windsock.dist-info \
- && printf 'Metadata-Version: 2.1\nName: windsock\nVersion: %s\n' "$VERSION" > windsock.dist-info/METADATA \
- && printf '#!/opt/windsock/bin/python\nfrom cli import main\n\nmain()\n' > bin/windsock && chmod 755 bin/windsock \
- && python3 -m compileall -q --invalidation-mode unchecked-hash .
-
 FROM serving-root AS monitor-root
 RUN rm -rf /opt/windsock
 COPY --from=monitor-packages /opt/windsock /opt/windsock
@@ -97,7 +90,7 @@ RUN python3 -m compileall -q -f -j 0 --invalidation-mode unchecked-hash /opt/win
 
 FROM scratch AS monitor
 COPY --from=monitor-root / /
-COPY --from=monitor-app /opt/windsock/app /opt/windsock/app
+COPY --from=app /opt/windsock/app /opt/windsock/app
 ENV PATH=/opt/windsock/app/bin:/opt/windsock/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONPATH=/opt/windsock/app PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
     HOME=/tmp TMPDIR=/tmp DO_NOT_TRACK=1

@@ -30,6 +30,11 @@ def month_name(month: str) -> str:
     return MONTHS[int(month[5:7]) - 1]
 
 
+def month_and_year(month: str) -> str:
+    """Short English name with its year: "2013-07" is "Jul ’13"."""
+    return f"{month_name(month)} ’{month[2:4]}"
+
+
 @dataclass(frozen=True, slots=True)
 class _Scale:
     """Where month `i` and a value stand in the picture."""
@@ -59,12 +64,13 @@ def line_chart(title: str, months: Sequence[str], lines: Sequence[Line]) -> Mark
 
 
 def _axes(scale: _Scale, months: Sequence[str], ticks: Sequence[float]) -> list[str]:
+    name = month_name if len({month[:4] for month in months}) == 1 else month_and_year
     return [
         f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT + 8}" y1="{scale.y(t):.1f}" y2="{scale.y(t):.1f}"/>'
         f'<text class="tick" x="{LEFT - 8}" y="{scale.y(t) + 4:.1f}" text-anchor="end">{_short(t)}</text>'
         for t in ticks
     ] + [
-        f'<text class="tick" x="{scale.x(i):.1f}" y="{HEIGHT - 10}" text-anchor="middle">{month_name(month)}</text>'
+        f'<text class="tick" x="{scale.x(i):.1f}" y="{HEIGHT - 10}" text-anchor="middle">{name(month)}</text>'
         for i, month in enumerate(months)
     ]
 
@@ -118,7 +124,7 @@ def _share(share: float) -> str:
 
 def _svg(title: str, height: int, parts: Sequence[str]) -> Markup:
     # Every number is ours and every text was escaped above.
-    return Markup(  # noqa: S704
+    return Markup(  # noqa: S704 - see above
         f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
     )
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 import jinja2
 
 from contracts.features import CATEGORY, NUMERIC
-from monitoring.charts import Line, line_chart, month_name
+from monitoring.charts import Line, line_chart, month_and_year, month_name
 from monitoring.drift import MIN_ROWS
 from monitoring.reports import Newest
 
@@ -101,7 +101,7 @@ def _chart(report: dict[str, Any]) -> Any:
 
 def column_name(month: str) -> str:
     """As "Jul ’13"; the window is "newest"."""
-    return "newest" if month == "window" else f"{month_name(month)} ’{month[2:4]}"
+    return "newest" if month == "window" else month_and_year(month)
 
 
 def _received(seen: Newest, now: datetime) -> str | None:

@@ -71,6 +71,14 @@ def test_unknown_quality_is_never_a_number(root: Path, good: Evidence) -> None:
     assert page.count("unknown: no label has arrived") == 2
 
 
+def test_line_chart_names_the_years_when_there_are_several() -> None:
+    values = [Line("measured", "first", [0.7, 0.8])]
+    assert ">Jul</text>" in line_chart("AUC", ["2013-07", "2013-11"], values)
+    chart = line_chart("AUC", ["2013-07", "2026-11"], values)
+    assert ">Jul ’13</text>" in chart
+    assert ">Nov ’26</text>" in chart
+
+
 def test_line_chart_leaves_gaps_and_keeps_names_apart() -> None:
     chart = line_chart(
         "AUC", ["2013-07", "2013-08"], [Line("a", "first", [0.7, None]), Line("b", "second", [0.7, 0.7])]
