@@ -119,17 +119,19 @@ def test_deleted_pods_fail_no_request_after_one_retry(cluster: Cluster, serving:
     assert outcome.failed_after_retry == 0, outcome.failures()
 
 
-def test_the_death_of_a_container_loses_no_acknowledged_row(cluster: Cluster, serving: Serving, record: Record) -> None:
+def test_the_death_of_a_container_loses_no_acknowledged_row(cluster: Cluster, serving: Serving) -> None:
     """SIGKILL to all that runs in it: what starts in its place adopts the spool. Callers may fail meanwhile."""
     with steady_load(cluster) as load:
         pod = serving.pods()[0]["metadata"]["name"]
-        before, started = serving.restarts(pod), time.monotonic()
+        before = serving.restarts(pod)
         serving.kubectl.attempt("exec", pod, "--namespace", NAMESPACE, "--", "python", "-c", KILL_ALL)
         wait_until(lambda: serving.restarts(pod) > before, "another container in the pod", 60)
         serving.wait_for_ready(2)
-        outcome = record(load, "a container killed", time.monotonic() - started, planned=False)
+        load.wait_for(WATCH_SECONDS)
+        outcome = load.stop()
+    logger.info("a container killed: of %d requests %s", len(outcome.sent), outcome.failures())
     assert "adopted" in serving("logs", pod)
-    logger.info("a container killed: %s", outcome.failures())
+    assert serving.count_rows(load.run, outcome.acknowledged) == len(outcome.acknowledged)
 
 
 def test_a_bad_image_is_given_up_and_the_old_pods_serve_on(cluster: Cluster, serving: Serving, record: Record) -> None:
