@@ -103,7 +103,7 @@ bench: install ## Requests a second beside a peer -> reports/benchmarks/
 	python -m benchmarks.serving
 
 cluster-up: install ## Everything in a kind cluster on this machine: build, load, apply, wait (needs docker, kind, kubectl)
-	@test -f artifacts/store/champion || $(MAKE) --no-print-directory repro release
+	@test -f artifacts/store/champion || { windsock cluster check && $(MAKE) --no-print-directory repro release; }
 	windsock cluster up
 
 cluster-demo: install ## A week of flights through the cluster, their labels, the monitor's page, targets and alerts
@@ -112,7 +112,7 @@ cluster-demo: install ## A week of flights through the cluster, their labels, th
 cluster-test: install ## Tests that need the cluster -> reports/cluster.json
 	python -m pytest -m cluster --timeout=900 tests/e2e/cluster
 
-cluster-down: ## Delete the cluster with volumes, secrets and kubeconfig; images stay
+cluster-down: install ## Delete the cluster with volumes, secrets and kubeconfig; images stay
 	windsock cluster down
 
 checkov: ## Make .venv-checkov, which judges the manifests in `make test`

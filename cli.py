@@ -68,13 +68,14 @@ def stage(name: str, root: Path) -> None:
 
 
 @main.command()
+@click.option("--digest", help="A model of the store instead, to go back to it; its first digits will do.")
 @root_option
 @_command
-def release(root: Path) -> None:
+def release(root: Path, digest: str | None) -> None:
     """Verify the candidate, copy it to the store under its digest, make it champion."""
     from pipelines.release import release as run
 
-    click.echo(run(root))
+    click.echo(run(root, digest))
 
 
 @main.command()
@@ -306,8 +307,24 @@ def up(grafana: bool, root: Path) -> None:
     from demo.cluster.up import up as run
 
     made = load_cluster(root)
-    run(made, grafana)
+    try:
+        run(made, grafana)
+    except KeyboardInterrupt:
+        raise click.ClickException(
+            "broken off; what is there stays: `make cluster-up` goes on from it, `make cluster-down` takes it away"
+        ) from None
     click.echo(guide(made, grafana))
+
+
+@cluster.command(name="check")
+@root_option
+@_command
+def cluster_check(root: Path) -> None:
+    """Say what is missing for a cluster: docker, kind, kubectl, disk, ports. Changes nothing."""
+    from demo.cluster.preflight import check as run
+    from demo.cluster.settings import load_cluster
+
+    run(load_cluster(root))
 
 
 @cluster.command()

@@ -18,7 +18,7 @@ from contracts.store import load_champion
 from monitoring import reports
 from monitoring.drift import Sample
 from monitoring.months import month_instants, wanted_months
-from monitoring.reader import read_newest, read_predictions
+from monitoring.reader import newest_models, read_newest, read_predictions
 from monitoring.summary import PROTOCOLS, summarise
 
 logger = logging.getLogger(__name__)
@@ -28,6 +28,7 @@ WINDOW: Final = timedelta(days=28)
 WINDOW_ROWS: Final = 30_000
 # With fewer the standard error of an AUC is above half of the alarm's margin (Hanley and McNeil 1982, at .75).
 WINDOW_LABELS: Final = 100  # of each class
+SERVED_ROWS: Final = 100  # newest answers that say which model is served: a rollout has both for seconds
 REQUESTS: Final = "windsock_requests"  # monitoring.metrics; the parser drops the suffix `_total`
 
 
@@ -109,6 +110,11 @@ def _window(database_url: str, now: datetime, champion: Champion, pages: dict[st
     if summary["rows"] == 0:
         who = f"the champion {champion.artifact.version}"
         summary["quality_unknown"] = f"{who} has answered nothing in the newest {WINDOW.days} days"
+    served = newest_models(database_url, SERVED_ROWS)
+    if served and champion.artifact.digest not in served:
+        others = ", ".join(sorted(digest[:12] for digest in served))
+        why = f"the newest answers are of {others}, and what is watched is {champion.artifact.version}"
+        summary |= {"quality": None, "quality_unknown": why}
     _say("newest", summary)
     first, last = (f"{log.received_at.min()}Z", f"{log.received_at.max()}Z") if summary["rows"] else (None, None)
     return {"days": WINDOW.days, "first": first, "last": last, **summary}

@@ -11,6 +11,7 @@ from monitoring.drift import MIN_ROWS
 from monitoring.reports import Newest
 
 HEAT_FULL: Final = 0.5  # distance that gets the full colour
+NOT_RUN: Final = "the monitor has not run yet; in a cluster it does each hour, elsewhere `windsock monitor` runs it"
 SILENT: Final = timedelta(hours=3)  # as the alert MonitorSilent: what is older says nothing about now
 MARGIN: Final = 0.06  # as the alert ModelQualityLow: by so much healthy months differ
 
@@ -25,7 +26,7 @@ def render(seen: Newest, trouble: str | None, now: datetime) -> str:
     report = seen.report
     context: dict[str, Any] = {"trouble": trouble, "report": report, "received": _received(seen, now)}
     if report is None:
-        context |= {"verdict": ("soft", "Unknown.", trouble or "the monitor has not run: `windsock monitor`")}
+        context |= {"verdict": ("soft", "Unknown.", trouble or NOT_RUN)}
     else:
         age = now - datetime.fromisoformat(report["generated_at"])
         context |= {

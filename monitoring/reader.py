@@ -60,6 +60,16 @@ def read_newest(database_url: str, digest: str, since: datetime, rows: int) -> P
     return _read(database_url, newest.subquery())
 
 
+def newest_models(database_url: str, rows: int) -> set[str]:
+    """Digests of the models that gave the `rows` newest answers, by arrival. Empty: the log is.
+
+    Raises:
+        DataError: there is no prediction log at this address.
+    """
+    p = PREDICTIONS.c
+    return {digest for (digest,) in _rows(database_url, sa.select(p.digest).order_by(p.received_at.desc()).limit(rows))}
+
+
 def newest_before(database_url: str, moment: datetime) -> datetime | None:
     """The last `event_time` before `moment`; None: there is none.
 

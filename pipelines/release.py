@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from contracts.artifact import FILES, MODEL_NAME, Artifact, verify
-from contracts.errors import ArtifactInvalid
+from contracts.errors import ArtifactInvalid, ParameterError
 from contracts.files import write_atomic
 from pipelines import tracking
 from pipelines.folders import whole_folder
@@ -24,31 +24,49 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+DIGEST_LENGTH: Final = 64  # of a sha256
 CHAMPION: Final = "champion"  # the alias in MLflow and the pointer in the store
 
 
-def release(root: Path) -> str:
+def release(root: Path, digest: str | None = None) -> str:
     """Verify artifacts/candidate, store it under its digest, register it, point the champion at it.
+
+    Args:
+        digest: of a model that is in the store, or the beginning of one: it takes the candidate's place.
 
     Returns:
         The digest.
 
     Raises:
-        ArtifactInvalid: the candidate does not verify; store and registry are untouched.
+        ParameterError: the store has no model, or several, whose digest begins with `digest`.
+        ArtifactInvalid: the model does not verify; store and registry are untouched.
         Unavailable: MLflow cannot be reached; the champion is the one it was.
     """
     store = root / "artifacts/store"
     public_key = root / "secrets/signing.pub"
-    artifact = verify(root / "artifacts/candidate", public_key)
+    source = root / "artifacts/candidate" if digest is None else _find(store, digest)
+    artifact = verify(source, public_key, None if digest is None else source.name)
     with _one_at_a_time(store):
         stored = store / artifact.digest
-        _store(root / "artifacts/candidate", stored, public_key, artifact.digest)
+        if digest is None:
+            _store(source, stored, public_key, artifact.digest)
         with tracking.connected(root) as client:
             version = _register(client, root, stored, artifact)
             client.set_registered_model_alias(MODEL_NAME, CHAMPION, version.version)
         write_atomic(store / CHAMPION, artifact.digest.encode())
     logger.info("%s: %s, MLflow version %s of %s", CHAMPION, stored, version.version, MODEL_NAME)
     return artifact.digest
+
+
+def _find(store: Path, beginning: str) -> Path:
+    models = sorted(path for path in store.glob("*") if len(path.name) == DIGEST_LENGTH and path.is_dir())
+    found = [path for path in models if path.name.startswith(beginning)]
+    if len(found) != 1:
+        names = ", ".join(path.name[:12] for path in models) or "none"
+        raise ParameterError(
+            f"`digest` must begin the name of one model in `{store}`, got {beginning!r}; there are: {names}"
+        )
+    return found[0]
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Why a workload is not ready, in half a sentence."""
 
 import json
+import re
 from typing import Any
 
 from demo.cluster.settings import NAMESPACE
@@ -8,7 +9,7 @@ from demo.cluster.tools import Kubectl
 
 
 def explain(kubectl: Kubectl, workload: str) -> str:
-    """The youngest pod that is not ready: what Kubernetes says of it, and the last line that it wrote."""
+    """The youngest pod that is not ready: what Kubernetes says of it, and the line it wrote that tells most."""
     selector = f"app.kubernetes.io/name={workload.split('/')[1]}"
     told = json.loads(kubectl("get", "pods", "--namespace", NAMESPACE, "--selector", selector, "--output", "json"))
     troubled = [pod for pod in told["items"] if not is_ready(pod)]
@@ -18,10 +19,16 @@ def explain(kubectl: Kubectl, workload: str) -> str:
     name, container = pod["metadata"]["name"], _troubled_container(pod)
     said = f"{name} is {_state(pod)}"
     for which in (("--previous",), ()):
-        log = kubectl.attempt("logs", name, "--namespace", NAMESPACE, "--container", container, "--tail=1", *which)
+        log = kubectl.attempt("logs", name, "--namespace", NAMESPACE, "--container", container, "--tail=40", *which)
         if log.returncode == 0 and log.stdout.strip():
-            return f"{said}, and wrote: {log.stdout.decode(errors='replace').strip()}"
+            return f"{said}, and wrote: {_telling(log.stdout.decode(errors='replace').strip().splitlines())}"
     return said
+
+
+def _telling(lines: list[str]) -> str:
+    """The last line that names an error, else the last one: what ends a process writes after its cause."""
+    errors = [line for line in lines if re.match(r"(\w+\.)*\w*(Error|Exception)\b", line)]
+    return (errors or lines)[-1].strip()
 
 
 def is_ready(pod: dict[str, Any]) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from contracts.errors import Unavailable
+from contracts.errors import DataError, Unavailable
 from demo.cluster.settings import Cluster
 from demo.cluster.tools import attempt, reason, run
 
@@ -39,7 +39,13 @@ def name_images(root: Path) -> Images:
 
 
 def version(root: Path) -> str:
-    return str(tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
+    try:
+        project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    except OSError as error:
+        raise DataError(
+            f"`{root}` must be a checkout of Windsock, got: {error}; change to one or say --root"
+        ) from error
+    return str(project["version"])
 
 
 def build(root: Path, target: str, image: str) -> bool:

@@ -106,6 +106,9 @@ def _kustomization(
             {"op": "replace", "path": path, "value": volume},
         ]
         patches.append({"target": {"kind": kind, "name": workload}, "patch": json.dumps(replace)})
+    cause = {"kubernetes.io/change-cause": f"{images.serving}, model {digest[:12]}"}
+    annotate = [{"op": "add", "path": "/metadata/annotations", "value": cause}]
+    patches.append({"target": {"kind": "Deployment", "name": "serving"}, "patch": json.dumps(annotate)})
     if door is not None:
         cidr = [
             {

@@ -59,11 +59,18 @@ def _create(cluster: Cluster) -> None:
     config = cluster.folder / "kind.yaml"
     write_atomic(config, json.dumps(configuration(cluster), indent=1).encode())
     image = ("--image", cluster.node_image) if cluster.node_image else ()
-    run(
+    done = attempt(
         *("kind", "create", "cluster", "--name", cluster.name, "--config", str(config), *image),
         *("--kubeconfig", str(cluster.kubeconfig), "--wait", READY),
         timeout=600,
     )
+    if done.returncode != 0:
+        lines = [line.strip() for line in done.stderr.decode(errors="replace").splitlines()]
+        told = [line for line in lines if line.startswith(("ERROR:", "Command Output:"))] or lines[-1:]
+        raise Unavailable(
+            f"`kind create cluster` must make `{cluster.name}`, got: {' '.join(told)}; mend it and run this again "
+            "(KIND_NODE_IMAGE names another node image)"
+        )
     write_atomic(cluster.complete, b"")
 
 

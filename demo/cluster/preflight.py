@@ -62,17 +62,27 @@ def find_nodes(cluster: Cluster) -> list[dict[str, Any]]:
 
 def is_ours(cluster: Cluster, nodes: list[dict[str, Any]]) -> bool:
     """Whether this checkout made them: each of our nodes mounts our owner file. (Docker Desktop prefixes its path.)"""
-    sources = [
-        mount["Source"] for node in nodes for mount in node["Mounts"] if mount["Destination"] == "/windsock-owner"
-    ]
+    sources = _owners(nodes)
     return len(sources) == len(nodes) and all(source.endswith(str(cluster.owner)) for source in sources)
+
+
+def _owners(nodes: list[dict[str, Any]]) -> list[str]:
+    """Paths of the owner files that the nodes mount."""
+    mounts = [mount for node in nodes for mount in node["Mounts"]]
+    return [mount["Source"] for mount in mounts if mount["Destination"] == "/windsock-owner"]
+
+
+def _maker(nodes: list[dict[str, Any]]) -> str:
+    owners = _owners(nodes)
+    return f"that of `{Path(owners[0]).parents[2]}`" if owners else "one that is none of ours"
 
 
 def _check_ours(cluster: Cluster, nodes: list[dict[str, Any]]) -> None:
     if not is_ours(cluster, nodes):
         raise Unavailable(
-            f"the kind cluster `{cluster.name}` must be one that this checkout made, got another one; it is left "
-            "alone: choose another name with CLUSTER_NAME, or delete it yourself"
+            f"the kind cluster `{cluster.name}` must be one that this checkout made, got {_maker(nodes)}; it is left "
+            "alone: choose another CLUSTER_NAME and other ports (docs/kubernetes.md), or "
+            f"`kind delete cluster --name {cluster.name}`"
         )
 
 

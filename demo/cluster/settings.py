@@ -1,6 +1,7 @@
 """Which cluster: its name, its doors on 127.0.0.1, its files. All of it from a handful of CLUSTER_ variables."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -58,7 +59,7 @@ def load_cluster(root: Path) -> Cluster:
     """From CLUSTER_NAME, CLUSTER_<DOOR>_PORT and KIND_NODE_IMAGE.
 
     Raises:
-        ParameterError: a port that is none, or two doors at one port.
+        ParameterError: a port that is none, two doors at one port, or a name that kind refuses.
     """
     ports = {door: _port(f"CLUSTER_{door.upper()}_PORT", default) for door, default in DOORS.items()}
     if len(set(ports.values())) != len(ports):
@@ -66,6 +67,10 @@ def load_cluster(root: Path) -> Cluster:
             f"the ports of the cluster must differ, got {ports}; correct the CLUSTER_..._PORT variables"
         )
     name = os.environ.get("CLUSTER_NAME", NAMESPACE)
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,49}", name):
+        raise ParameterError(
+            f"`CLUSTER_NAME` must be small letters, digits, `.` and `-`, 50 at most, got {name!r}; correct or unset it"
+        )
     return Cluster(root.resolve(), name, os.environ.get("KIND_NODE_IMAGE", ""), ports)
 
 

@@ -10,11 +10,12 @@ from typing import Any, Final
 
 import numpy as np
 
+from contracts.artifact import MODEL_NAME
 from contracts.errors import DataError, Unavailable
 from demo.cluster.explain import explain
 from demo.cluster.settings import NAMESPACE, Cluster
 from demo.cluster.tools import Kubectl, step
-from demo.replay import replay
+from demo.replay import read_token, replay
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +38,10 @@ def show(cluster: Cluster) -> bool:
             "`make cluster-demo` must find the cluster of this checkout, got none; `make cluster-up` first"
         )
     seconds, kubectl = dict[str, float](), Kubectl(cluster.kubeconfig)
-    week = cluster.folder / "week.parquet"
-    flights = _write_week(cluster.root / "data/features.parquet", week)
+    week, token = cluster.folder / "week.parquet", read_token(cluster.root / "secrets/token")
+    model = json.loads(_get(f"http://{cluster.address('rest')}/v2/models/{MODEL_NAME}", token))["versions"][0]
+    logger.info("model %s answers", model)
+    flights = _write_week(cluster.root / "data/features.parquet", week, model)
     with step(f"{flights} flights over REST and gRPC, and their labels", seconds):
         sent = replay(
             week,
@@ -55,15 +58,20 @@ def show(cluster: Cluster) -> bool:
     page = _get(f"http://{cluster.address('monitor')}/")
     logger.info("monitor's page: %.0f kB at http://%s/", len(page) / 1e3, cluster.address("monitor"))
     up = _say_targets(json.loads(_get(f"http://{cluster.address('prometheus')}/api/v1/targets")))
-    with step("Alertmanager hears that all alerting works", seconds):
+    with step("the Watchdog has reached Alertmanager", seconds):
         heard = _wait_for_watchdog(f"http://{cluster.address('alertmanager')}/api/v2/alerts")
     answered = int((~np.isnan(sent.scores)).sum())
     logger.info("%d flights: %d answered, %d rows in PostgreSQL, %d labels", flights, answered, found, sent.labels)
     return up and heard and flights == answered == found
 
 
-def _write_week(features: Path, week: Path) -> int:
-    """The first days of the month as a table of its own. Returns its rows."""
+def _write_week(features: Path, week: Path, model: str) -> int:
+    """The first days of the month as a table of its own. Returns its rows.
+
+    Args:
+        model: its name begins every flight's id, so that each model has a week of its own in the log.
+    """
+    import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
@@ -73,6 +81,8 @@ def _write_week(features: Path, week: Path) -> int:
         raise DataError(f"`{features}` must be the table of features, got: {error}; run `make repro`") from error
     first = pc.min(month["predicted_at"]).as_py()
     table = month.filter(pc.less(month["predicted_at"], np.datetime64(first, "us") + np.timedelta64(DAYS, "D")))
+    ids = pa.array([f"{model}-{flight}" for flight in table["flight_id"].to_pylist()])
+    table = table.set_column(table.schema.get_field_index("flight_id"), "flight_id", ids)
     week.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, week)
     return int(table.num_rows)
@@ -139,9 +149,12 @@ def _wait_for_watchdog(url: str) -> bool:
     return heard
 
 
-def _get(url: str) -> bytes:
+def _get(url: str, token: str | None = None) -> bytes:
+    request = urllib.request.Request(url)  # noqa: S310 - http, and our own address
+    if token:
+        request.add_header("Authorization", f"Bearer {token}")
     try:
-        with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 - http, and our own address
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - as above
             content: bytes = answer.read()
             return content
     except (urllib.error.URLError, OSError) as error:

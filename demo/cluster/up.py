@@ -139,6 +139,7 @@ def _wait(kubectl: Kubectl, rollouts: tuple[str, ...]) -> None:
         if done.returncode != 0:
             raise Unavailable(
                 f"`{rollout}` must become ready, got: {explain(kubectl, rollout)}; mend it and run this again"
+                f"{_way_back(kubectl) if rollout == 'deployment/serving' else ''}"
             )
     deadline = time.monotonic() + ANSWER_SECONDS
     while _missing_replicas(kubectl):
@@ -147,6 +148,15 @@ def _wait(kubectl: Kubectl, rollouts: tuple[str, ...]) -> None:
                 f"the autoscaler must bring `serving` to its minimum, got: {explain(kubectl, 'deployment/serving')}"
             )
         time.sleep(0.5)
+
+
+def _way_back(kubectl: Kubectl) -> str:
+    """What to know of a rollout that failed; "" where nothing was served before it."""
+    told = json.loads(kubectl("get", "deployment/serving", "--namespace", NAMESPACE, "--output", "json"))
+    if not told["status"].get("availableReplicas"):
+        return ""
+    undo = f"kubectl rollout undo deployment/serving --namespace {NAMESPACE}"
+    return f". The pods of before serve on; `{undo}` takes the change back"
 
 
 def _replace_stuck(kubectl: Kubectl) -> None:

@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def cluster() -> Cluster:
     made = load_cluster(ROOT)
     if not (made.folder / "up.json").exists():
-        pytest.fail("these tests need a cluster: `make cluster-up` first", pytrace=False)
+        pytest.exit("these tests need a cluster: `make cluster-up` first", returncode=1)
     return made
 
 

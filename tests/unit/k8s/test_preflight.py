@@ -1,6 +1,7 @@
 """What is said when something is missing: programs of our own stand in for docker, kind and kubectl on PATH."""
 
 import json
+import shutil
 import socket
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ import pytest
 
 from contracts.errors import ParameterError, Unavailable
 from demo.cluster import preflight
-from demo.cluster.nodes import configuration
+from demo.cluster.explain import explain
+from demo.cluster.nodes import configuration, ensure_nodes
 from demo.cluster.settings import DOORS, Cluster, load_cluster
+from demo.cluster.tools import Kubectl
 from tests.manifests import ROOT
 
 
@@ -95,8 +98,36 @@ def test_a_port_in_use_names_its_variable(programs: Path, cluster: Cluster) -> N
 
 def test_a_cluster_of_another_checkout_is_refused(programs: Path, cluster: Cluster) -> None:
     write_docker(programs, [node(cluster, Path("/elsewhere/state/cluster/owner"))])
-    with pytest.raises(Unavailable, match="must be one that this checkout made, got another one; it is left alone"):
+    with pytest.raises(Unavailable, match="this checkout made, got that of `/host_mnt/elsewhere`; it is left alone"):
         preflight.check(cluster)
+    write_docker(programs, [node(cluster, cluster.owner) | {"Mounts": []}])
+    with pytest.raises(Unavailable, match=f"none of ours; .* `kind delete cluster --name {cluster.name}`"):
+        preflight.check(cluster)
+
+
+def test_why_kind_makes_no_cluster(programs: Path, cluster: Cluster) -> None:
+    (cluster.root / "k8s").mkdir()
+    shutil.copy(ROOT / "k8s/kind.yaml", cluster.root / "k8s")
+    said = "Creating ...\nERROR: failed to pull image\nCommand Output: no such host\nStack Trace:\nmain.go"
+    write(programs, "kind", f"printf '{said}' >&2; exit 1")
+    with pytest.raises(Unavailable, match=r"failed to pull image Command Output: no such host; .*KIND_NODE_IMAGE"):
+        ensure_nodes(cluster)
+
+
+def test_the_line_that_tells_why_a_pod_is_not_ready(programs: Path, tmp_path: Path) -> None:
+    pod = {
+        "metadata": {"name": "serving-1", "creationTimestamp": "2026-01-01"},
+        "spec": {"containers": [{"name": "serving"}]},
+        "status": {
+            "containerStatuses": [
+                {"name": "serving", "ready": False, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+            ]
+        },
+    }
+    log = "Traceback\nRuntimeError: the cause\n12:00:00 the service must run until it is told to stop"
+    write(programs, "kubectl", f"case $1 in get) echo '{json.dumps({'items': [pod]})}' ;; logs) printf '{log}' ;; esac")
+    told = explain(Kubectl(tmp_path / "kubeconfig"), "deployment/serving")
+    assert told == "serving-1 is CrashLoopBackOff, and wrote: RuntimeError: the cause"
 
 
 def test_other_ports_than_the_cluster_was_made_with(
@@ -112,6 +143,13 @@ def test_other_ports_than_the_cluster_was_made_with(
 def test_variables_are_checked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, value: str, told: str) -> None:
     monkeypatch.setenv("CLUSTER_REST_PORT", value)
     with pytest.raises(ParameterError, match=told):
+        load_cluster(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["Foo Bar", "", "-x", "a" * 51])
+def test_a_name_that_kind_refuses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+    monkeypatch.setenv("CLUSTER_NAME", name)
+    with pytest.raises(ParameterError, match="`CLUSTER_NAME` must be small letters"):
         load_cluster(tmp_path)
 
 

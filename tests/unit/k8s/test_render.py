@@ -51,6 +51,12 @@ def test_the_model_travels_byte_for_byte(root: Path, artifact_store: Store) -> N
         assert paths["manifest.json"] == f"store/{artifact_store.digest}/manifest.json"
 
 
+def test_the_history_of_rollouts_names_image_and_model(root: Path, artifact_store: Store) -> None:
+    (serving,) = (o for o in rendered(root) if (o["kind"], o["metadata"]["name"]) == ("Deployment", "serving"))
+    cause = serving["metadata"]["annotations"]["kubernetes.io/change-cause"]
+    assert cause == f"{IMAGES.serving}, model {artifact_store.digest[:12]}"
+
+
 def test_tags_and_door_are_filled_in(root: Path) -> None:
     told = rendered(root, door="172.18.0.9")
     images = {c["image"] for spec in pod_specs(told).values() for c in spec["containers"]}

@@ -128,7 +128,7 @@ def test_the_window_is_the_champion_s_newest_answers_by_arrival(world: World, mo
     when = datetime(2013, 9, 20, 12)
     records: list[Record] = world.flights("long ago", when, 220, 0.5, arrived=recently(days=29))
     records += world.flights("before", when, 220, 0.5, arrived=recently(hours=2))
-    records += world.flights("other", when, 220, 0.5, digest="e" * 64)
+    records += world.flights("other", when, 220, 0.5, digest="e" * 64, arrived=recently(hours=2))
     records += world.flights("new", when, 240, 0.5, arrived=recently(hours=1), fair=True)
     world.log(records)
     window = world.run(files=False)["window"]
@@ -142,9 +142,23 @@ def test_the_window_is_the_champion_s_newest_answers_by_arrival(world: World, mo
 def test_answers_of_another_model_say_nothing_about_the_champion(world: World) -> None:
     world.log(world.flights("other", datetime(2013, 9, 20), FEW, 0.5, digest="e" * 64))
     report = world.run(files=False)
-    why = f"the champion {world.digest[:12]} has answered nothing in the newest 28 days"
-    assert report["window"]["quality_unknown"] == why
+    assert "the newest answers are of eeeeeeeeeeee" in report["window"]["quality_unknown"]
     assert report["months"][0]["rows"] == FEW
+
+
+def test_a_monitor_that_watches_another_model_than_is_served_does_not_know(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after `kubectl rollout undo` of the service alone: the former model answers again, and nobody looks at it."""
+    monkeypatch.setattr("monitoring.summary.compare", lambda *_: ([], None))
+    when = datetime(2013, 9, 20, 12)
+    watched = world.flights("watched", when, 240, 0.5, arrived=recently(hours=2))
+    world.log([*watched, *world.flights("before", when, 90, 0.5, digest="e" * 64, arrived=recently(hours=3))])
+    assert world.run(files=False)["window"]["quality"] is not None
+    world.log([*world.flights("undone", when, 120, 0.5, digest="e" * 64, arrived=recently(hours=1))])
+    window = world.run(files=False)["window"]
+    why = f"the newest answers are of eeeeeeeeeeee, and what is watched is {world.digest[:12]}"
+    assert (window["rows"], window["quality"], window["quality_unknown"]) == (240, None, why)
 
 
 def test_an_empty_log_is_unknown_and_not_an_error(world: World) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from contracts.artifact import FILES, verify
-from contracts.errors import ArtifactInvalid, Unavailable
+from contracts.errors import ArtifactInvalid, ParameterError, Unavailable
 from contracts.params import Params
 from pipelines import package, release, tracking
 from pipelines.keys import signing_keys
@@ -108,6 +108,27 @@ def test_damaged_copy_in_the_store_is_mended(candidate: Path) -> None:
     (stored / "model.onnx").write_bytes(b"damaged")
     release.release(candidate)
     verify(stored, candidate / "secrets/signing.pub", digest)
+
+
+def test_a_former_model_of_the_store_becomes_champion_again(
+    candidate: Path, params: Params, empty_database: bytes
+) -> None:
+    first = release.release(candidate)
+    (candidate / "artifacts/mlflow.db").write_bytes(empty_database)  # a run of its own makes another digest
+    package.main(candidate, params)
+    second = release.release(candidate)
+    assert second != first
+    assert release.release(candidate, first[:12]) == first
+    state = _state(candidate, first)
+    assert (state["champion"], state["alias"], state["all versions"]) == (first, first, 2)
+    with pytest.raises(ParameterError, match=f"got 'none'; there are: .*{second[:12]}"):
+        release.release(candidate, "none")
+    with pytest.raises(ParameterError, match="must begin the name of one model"):
+        release.release(candidate, "")
+    (candidate / "artifacts/store" / second / "model.onnx").write_bytes(b"damaged")
+    with pytest.raises(ArtifactInvalid):
+        release.release(candidate, second)
+    assert (candidate / "artifacts/store/champion").read_text() == first
 
 
 class Killed(BaseException):
