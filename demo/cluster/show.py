@@ -5,6 +5,7 @@ import logging
 import time
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,7 +42,7 @@ def show(cluster: Cluster) -> bool:
     week, token = cluster.folder / "week.parquet", read_token(cluster.root / "secrets/token")
     model = json.loads(_get(f"http://{cluster.address('rest')}/v2/models/{MODEL_NAME}", token))["versions"][0]
     logger.info("model %s answers", model)
-    flights = _write_week(cluster.root / "data/features.parquet", week, model)
+    flights = _write_week(cluster.root / "data/features.parquet", week)
     with step(f"{flights} flights over REST and gRPC, and their labels", seconds):
         sent = replay(
             week,
@@ -53,8 +54,10 @@ def show(cluster: Cluster) -> bool:
         )
     with step("their rows in PostgreSQL", seconds):
         found = _count_rows(kubectl, sent.ids)
-    with step("the monitor's job", seconds):
+    with step("the monitor's job, and its result on the page", seconds):
+        started = datetime.now(UTC).replace(microsecond=0)
         _run_monitor(kubectl)
+        _wait_for_result(f"http://{cluster.address('monitor')}/report.json", started)
     page = _get(f"http://{cluster.address('monitor')}/")
     logger.info("monitor's page: %.0f kB at http://%s/", len(page) / 1e3, cluster.address("monitor"))
     up = _say_targets(json.loads(_get(f"http://{cluster.address('prometheus')}/api/v1/targets")))
@@ -65,11 +68,10 @@ def show(cluster: Cluster) -> bool:
     return up and heard and flights == answered == found
 
 
-def _write_week(features: Path, week: Path, model: str) -> int:
+def _write_week(features: Path, week: Path) -> int:
     """The first days of the month as a table of its own. Returns its rows.
 
-    Args:
-        model: its name begins every flight's id, so that each model has a week of its own in the log.
+    The log counts an id once, so each call gives the flights ids of its own: what answers now is what is measured.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -81,7 +83,8 @@ def _write_week(features: Path, week: Path, model: str) -> int:
         raise DataError(f"`{features}` must be the table of features, got: {error}; run `make repro`") from error
     first = pc.min(month["predicted_at"]).as_py()
     table = month.filter(pc.less(month["predicted_at"], np.datetime64(first, "us") + np.timedelta64(DAYS, "D")))
-    ids = pa.array([f"{model}-{flight}" for flight in table["flight_id"].to_pylist()])
+    now = f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
+    ids = pa.array([f"{now}-{flight}" for flight in table["flight_id"].to_pylist()])
     table = table.set_column(table.schema.get_field_index("flight_id"), "flight_id", ids)
     week.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, week)
@@ -123,6 +126,25 @@ def _job_status(kubectl: Kubectl) -> dict[str, Any]:
         "status"
     ]
     return status
+
+
+def _wait_for_result(url: str, since: datetime) -> None:
+    """The page looks into the database every few seconds."""
+    deadline = time.monotonic() + MOVED_SECONDS
+    while (made := _result_time(url)) is None or made < since:
+        if time.monotonic() > deadline:
+            raise Unavailable(
+                f"`{url}` must show the monitor's newest result, got an older one; see the log of its pod"
+            )
+        time.sleep(0.5)
+
+
+def _result_time(url: str) -> datetime | None:
+    """None: there is no result yet, which is a 404."""
+    try:
+        return datetime.fromisoformat(json.loads(_get(url))["generated_at"])
+    except Unavailable:
+        return None
 
 
 def _say_targets(told: dict[str, Any]) -> bool:
