@@ -13,6 +13,14 @@ import click
 from contracts.errors import WindsockError
 
 STAGES = ("parameters", "ingest", "validate", "featurize", "train", "compress", "evaluate", "package")
+
+
+def path_option(name: str, default: str, what: str, variable: str | None = None) -> Callable[..., Any]:
+    """An option that is a path, with its default in its help."""
+    kind, text = click.Path(path_type=Path), f"{what}  [default: {default}]"
+    return click.option(name, type=kind, default=Path(default), envvar=variable, help=text)
+
+
 root_option = click.option(
     "--root",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -102,13 +110,7 @@ def serve(no_auth: bool, **options: Any) -> None:
 @click.option("--to", "last", default="2013-12", show_default=True, help="Last month, inclusive.")
 @click.option("--rest", default="http://127.0.0.1:3000", show_default=True, help="Address of the REST service.")
 @click.option("--grpc", default="127.0.0.1:3001", show_default=True, help="Address of the gRPC service.")
-@click.option(
-    "--token-file",
-    type=click.Path(path_type=Path),
-    default=Path("secrets/token"),
-    show_default=True,
-    help="Bearer token of the service.",
-)
+@path_option("--token-file", "secrets/token", "Bearer token of the service.")
 @root_option
 @_command
 def replay(first: str, last: str, rest: str, grpc: str, token_file: Path, root: Path) -> None:
@@ -123,33 +125,15 @@ database_option = click.option(
     envvar="WINDSOCK_DATABASE_URL",
     help="SQLAlchemy URL of the prediction log.  [default: SQLite, predictions.db in --state]",
 )
-state_option = click.option(
-    "--state",
-    type=click.Path(path_type=Path),
-    envvar="WINDSOCK_STATE",
-    default=Path("state"),
-    help="Where the service keeps its log.  [default: state]",
-)
+state_option = path_option("--state", "state", "Where the service keeps its log.", "WINDSOCK_STATE")
 
 
 @main.group(invoke_without_command=True)
 @database_option
 @state_option
 @click.option("--metrics", help="Address of the service's metrics, for its error counts.")
-@click.option(
-    "--store",
-    type=click.Path(path_type=Path),
-    envvar="WINDSOCK_STORE",
-    default=Path("artifacts/store"),
-    help="Released models.  [default: artifacts/store]",
-)
-@click.option(
-    "--public-key",
-    type=click.Path(path_type=Path),
-    envvar="WINDSOCK_PUBLIC_KEY",
-    default=Path("secrets/signing.pub"),
-    help="Of the champion's signature.  [default: secrets/signing.pub]",
-)
+@path_option("--store", "artifacts/store", "Released models.", "WINDSOCK_STORE")
+@path_option("--public-key", "secrets/signing.pub", "Of the champion's signature.", "WINDSOCK_PUBLIC_KEY")
 @click.option(
     "--no-files",
     is_flag=True,
@@ -254,20 +238,13 @@ def check(prometheus: str, minutes: float, root: Path) -> None:
 @dashboards.command()
 @prometheus_option
 @minutes_option
-@click.option(
-    "--to",
-    "folder",
-    type=click.Path(path_type=Path),
-    default=Path("reports/dashboards"),
-    show_default=True,
-    help="Folder.",
-)
+@path_option("--to", "reports/dashboards", "Folder.")
 @_command
-def render(prometheus: str, minutes: float, folder: Path) -> None:
+def render(prometheus: str, minutes: float, to: Path) -> None:
     """Draw each dashboard from a live Prometheus, from the same JSON, into one PNG."""
     from monitoring.render import render as run
 
-    run(prometheus, folder, minutes)
+    run(prometheus, to, minutes)
 
 
 @main.command()

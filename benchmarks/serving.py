@@ -21,11 +21,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 
@@ -71,6 +70,7 @@ class Subject:
     body: bytes
     pid: int
     token: str = ""
+    protocol: Literal["rest", "grpc"] = "rest"
 
 
 def bodies() -> dict[str, bytes]:
@@ -85,20 +85,11 @@ def bodies() -> dict[str, bytes]:
 
 
 def drive(subject: Subject, connections: int, seconds: int, folder: Path) -> Turn:
-    """Load from `wrk`, or from our own client where there is none."""
+    """REST from `wrk`; gRPC, and REST where there is no `wrk`, from our own client."""
     process = psutil.Process(subject.pid)
     before = process.cpu_times()
-    if shutil.which("wrk"):
-        count, rate, p50, p99, errors = _wrk(subject, connections, seconds, folder)
-    else:
-        count, rate, p50, p99, errors = _client("rest", subject, connections, seconds, folder)
-    return Turn(rate, p50, p99, _cpu_us(process, before, count), errors)
-
-
-def drive_grpc(subject: Subject, connections: int, seconds: int, folder: Path) -> Turn:
-    process = psutil.Process(subject.pid)
-    before = process.cpu_times()
-    count, rate, p50, p99, errors = _client("grpc", subject, connections, seconds, folder)
+    load = _wrk if subject.protocol == "rest" and shutil.which("wrk") else _client
+    count, rate, p50, p99, errors = load(subject, connections, seconds, folder)
     return Turn(rate, p50, p99, _cpu_us(process, before, count), errors)
 
 
@@ -144,19 +135,18 @@ def _milliseconds(text: str) -> float:
     return round(float(match[1]) * {"us": 1e-3, "ms": 1, "s": 1e3}[match[2]], 3)
 
 
-def _client(
-    kind: str, subject: Subject, connections: int, seconds: int, folder: Path
-) -> tuple[int, float, float, float, int]:
+def _client(subject: Subject, connections: int, seconds: int, folder: Path) -> tuple[int, float, float, float, int]:
     body = folder / f"{subject.name}.body"
     body.write_bytes(subject.body)
-    arguments = [kind, str(subject.port), subject.path, str(body), subject.token, str(connections), str(seconds)]
+    where = [subject.protocol, str(subject.port), subject.path]
+    arguments = [*where, str(body), subject.token, str(connections), str(seconds)]
     command = ["taskset", "-c", CLIENT_CORE, sys.executable, "-m", "benchmarks.serving_client", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
     return found["count"], found["rate"], found["p50_ms"], found["p99_ms"], found["errors"]
 
 
-Plan = list[tuple[str, Subject, int, Callable[..., Turn]]]
+Plan = list[tuple[str, Subject, int]]  # label, subject, connections
 
 
 def measure(store: Path, public_key: Path, turns: int, seconds: int) -> dict[str, Any]:
@@ -187,14 +177,14 @@ def _beside_the_peer(store: Path, public_key: Path, folder: Path, turns: int, se
         records = Subject("records", REST_PORT, "/v1/predict", content["records"], pid, token)
         tensors = Subject("tensors", REST_PORT, infer, content["tensors"], pid, token)
         bare = Subject("bare-uvicorn", PEER_PORT, "/", content["records"], peer_pid)
-        grpc = Subject("grpc", GRPC_PORT, infer, content["tensors"], pid, token)
+        grpc = Subject("grpc", GRPC_PORT, infer, content["tensors"], pid, token, "grpc")
         plan: Plan = [
-            ("rest records", records, 16, drive),
-            ("rest tensors", tensors, 16, drive),
-            ("bare uvicorn", bare, 16, drive),
-            ("rest records", records, 1, drive),
-            ("grpc", grpc, 16, drive_grpc),
-            ("grpc", grpc, 1, drive_grpc),
+            ("rest records", records, 16),
+            ("rest tensors", tensors, 16),
+            ("bare uvicorn", bare, 16),
+            ("rest records", records, 1),
+            ("grpc", grpc, 16),
+            ("grpc", grpc, 1),
         ]
         return _in_turn(plan, turns, seconds, folder)
 
@@ -209,12 +199,12 @@ def _with_and_without_metrics(
         silent_service(store, public_key, folder) as silent_pid,
     ):
         rest = Subject("tensors", REST_PORT, infer, body, pid, token)
-        grpc = Subject("grpc", GRPC_PORT, infer, body, pid, token)
+        grpc = Subject("grpc", GRPC_PORT, infer, body, pid, token, "grpc")
         plan: Plan = [
-            ("rest tensors", rest, 16, drive),
-            ("rest tensors without metrics", replace(rest, port=SILENT_REST_PORT, pid=silent_pid), 16, drive),
-            ("grpc", grpc, 16, drive_grpc),
-            ("grpc without metrics", replace(grpc, port=SILENT_GRPC_PORT, pid=silent_pid), 16, drive_grpc),
+            ("rest tensors", rest, 16),
+            ("rest tensors without metrics", replace(rest, port=SILENT_REST_PORT, pid=silent_pid), 16),
+            ("grpc", grpc, 16),
+            ("grpc without metrics", replace(grpc, port=SILENT_GRPC_PORT, pid=silent_pid), 16),
         ]
         return _in_turn(plan, turns, seconds, folder)
 
@@ -223,8 +213,8 @@ def _in_turn(plan: Plan, turns: int, seconds: int, folder: Path) -> dict[str, li
     """Forwards and backwards, so that no subject always has the same one before it, whose rows may still be moved."""
     found: dict[str, list[Turn]] = {}
     for turn in range(turns):
-        for label, subject, connections, how in reversed(plan) if turn % 2 else plan:
-            found.setdefault(f"{label}, {connections}", []).append(how(subject, connections, seconds, folder))
+        for label, subject, connections in reversed(plan) if turn % 2 else plan:
+            found.setdefault(f"{label}, {connections}", []).append(drive(subject, connections, seconds, folder))
             settle()
     return found
 

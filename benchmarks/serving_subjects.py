@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from services.settings import load_settings
+from services.settings import Settings, load_settings
 
 SERVER_CORE = "0"
 REST_PORT, GRPC_PORT, METRICS_PORT, PEER_PORT = 3900, 3901, 3902, 3903
@@ -21,15 +21,7 @@ SILENT_REST_PORT, SILENT_GRPC_PORT, SILENT_METRICS_PORT = 3904, 3905, 3906
 @contextmanager
 def service(store: Path, public_key: Path, folder: Path) -> Iterator[tuple[int, str]]:
     """`windsock serve` on one core: the pid of its worker, and the token."""
-    settings = load_settings(
-        store=store.absolute(),
-        public_key=public_key.absolute(),
-        state=folder / "state",
-        token_file=folder / "token",
-        rest_port=REST_PORT,
-        grpc_port=GRPC_PORT,
-        metrics_port=METRICS_PORT,
-    )
+    settings = _settings(store, public_key, folder, "state", (REST_PORT, GRPC_PORT, METRICS_PORT))
     environment = os.environ | settings.environment()
     with _running(["-m", "cli", "serve"], environment, f"http://127.0.0.1:{REST_PORT}/v2/health/ready") as launcher:
         yield _worker(launcher), settings.token_file.read_text().strip()
@@ -38,21 +30,24 @@ def service(store: Path, public_key: Path, folder: Path) -> Iterator[tuple[int, 
 @contextmanager
 def silent_service(store: Path, public_key: Path, folder: Path) -> Iterator[int]:
     """The service without counting, on the same core and with the same token: the pid of its worker."""
-    settings = load_settings(
-        store=store.absolute(),
-        public_key=public_key.absolute(),
-        state=folder / "silent",
-        token_file=folder / "token",
-        rest_port=SILENT_REST_PORT,
-        grpc_port=SILENT_GRPC_PORT,
-        metrics_port=SILENT_METRICS_PORT,
-    )
+    ports = (SILENT_REST_PORT, SILENT_GRPC_PORT, SILENT_METRICS_PORT)
+    settings = _settings(store, public_key, folder, "silent", ports)
     home = {"BENTOML_HOME": str(folder / "silent/bentoml"), "BENTOML_DO_NOT_TRACK": "True"}
     name = ("benchmarks.serving_silent:Windsock", "--working-dir", str(Path(__file__).parents[1]))
     arguments = ["-m", "bentoml", "serve", "--quiet", *name, "--host", "127.0.0.1", "--port", str(settings.rest_port)]
     url = f"http://127.0.0.1:{settings.rest_port}/v2/health/ready"
     with _running(arguments, os.environ | settings.environment() | home, url) as parent:
         yield _worker(parent)
+
+
+def _settings(store: Path, public_key: Path, folder: Path, state: str, ports: tuple[int, int, int]) -> Settings:
+    return load_settings(
+        store=store.absolute(),
+        public_key=public_key.absolute(),
+        state=folder / state,
+        token_file=folder / "token",
+        **dict(zip(("rest_port", "grpc_port", "metrics_port"), ports, strict=True)),
+    )
 
 
 def _worker(ancestor: int) -> int:

@@ -40,7 +40,7 @@ def unpack(content: bytes) -> Reference:
             reference = Reference(arrays["numeric"].astype(np.float32), arrays["category"].astype(object))
         check_numeric(reference.numeric)
         check_category(reference.category)
-    except Exception as error:
+    except Exception as error:  # numpy, zipfile and zlib raise half a dozen kinds for damaged bytes
         raise ArtifactInvalid(
             f"the reference sample must hold rows of the feature contract, got: {error}; run `dvc repro`"
         ) from error

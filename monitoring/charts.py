@@ -123,8 +123,7 @@ def _share(share: float) -> str:
 
 
 def _svg(title: str, height: int, parts: Sequence[str]) -> Markup:
-    # Every number is ours and every text was escaped above.
-    return Markup(  # noqa: S704 - see above
+    return Markup(  # noqa: S704 - every number is ours, every text was escaped
         f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
     )
 

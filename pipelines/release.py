@@ -48,8 +48,7 @@ def release(root: Path, digest: str | None = None) -> str:
     artifact = verify(source, public_key, None if digest is None else source.name)
     with _one_at_a_time(store):
         stored = store / artifact.digest
-        if digest is None:
-            _store(source, stored, public_key, artifact.digest)
+        _store(source, stored, public_key, artifact.digest)
         with tracking.connected(root) as client:
             version = _register(client, root, stored, artifact)
             client.set_registered_model_alias(MODEL_NAME, CHAMPION, version.version)

@@ -85,39 +85,14 @@ def _kustomization(
 ) -> dict[str, Any]:
     """JSON, which is YAML."""
     name = f"model-{digest[:12]}"
-    volume = {
-        "name": "models",
-        "configMap": {
-            "name": name,
-            "items": [
-                {"key": "champion", "path": "store/champion"},
-                *({"key": file, "path": f"store/{digest}/{file}"} for file in files),
-            ],
-        },
-    }
-    patches: list[dict[str, Any]] = []
-    for kind, workload, path in (
-        ("Deployment", "serving", "/spec/template/spec/volumes/0"),
-        ("Deployment", "monitor", "/spec/template/spec/volumes/0"),
-        ("CronJob", "monitor", "/spec/jobTemplate/spec/template/spec/volumes/0"),
-    ):
-        replace = [
-            {"op": "test", "path": f"{path}/name", "value": "models"},
-            {"op": "replace", "path": path, "value": volume},
-        ]
-        patches.append({"target": {"kind": kind, "name": workload}, "patch": json.dumps(replace)})
+    patches = _mount(name, digest, files)
     cause = {"kubernetes.io/change-cause": f"{images.serving}, model {digest[:12]}"}
-    annotate = [{"op": "add", "path": "/metadata/annotations", "value": cause}]
-    patches.append({"target": {"kind": "Deployment", "name": "serving"}, "patch": json.dumps(annotate)})
+    annotate = {"op": "add", "path": "/metadata/annotations", "value": cause}
+    patches.append(_patch("Deployment", "serving", annotate))
     if door is not None:
-        cidr = [
-            {
-                "op": "replace",
-                "path": "/spec/ingress/0/from/0/ipBlock/cidr",
-                "value": f"{ipaddress.ip_address(door)}/32",
-            }
-        ]
-        patches.append({"target": {"kind": "NetworkPolicy", "name": "(grafana-)?doors?"}, "patch": json.dumps(cidr)})
+        cidr = f"{ipaddress.ip_address(door)}/32"
+        open_door = {"op": "replace", "path": "/spec/ingress/0/from/0/ipBlock/cidr", "value": cidr}
+        patches.append(_patch("NetworkPolicy", "(grafana-)?doors?", open_door))
     return {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
@@ -134,6 +109,32 @@ def _kustomization(
         "images": [_image(image, registry) for image in (images.serving, images.monitor)],
         "patches": patches,
     }
+
+
+def _mount(name: str, digest: str, files: list[str]) -> list[dict[str, Any]]:
+    """Patches that give the ConfigMap with the model to everything that reads it, as a store."""
+    items = [
+        {"key": "champion", "path": "store/champion"},
+        *({"key": file, "path": f"store/{digest}/{file}"} for file in files),
+    ]
+    volume = {"name": "models", "configMap": {"name": name, "items": items}}
+    return [
+        _patch(
+            *(kind, workload),
+            {"op": "test", "path": f"{path}/name", "value": "models"},
+            {"op": "replace", "path": path, "value": volume},
+        )
+        for kind, workload, path in (
+            ("Deployment", "serving", "/spec/template/spec/volumes/0"),
+            ("Deployment", "monitor", "/spec/template/spec/volumes/0"),
+            ("CronJob", "monitor", "/spec/jobTemplate/spec/template/spec/volumes/0"),
+        )
+    ]
+
+
+def _patch(kind: str, name: str, *operations: dict[str, Any]) -> dict[str, Any]:
+    """JSON Patch (RFC 6902) of the objects of that kind and name, a regular expression."""
+    return {"target": {"kind": kind, "name": name}, "patch": json.dumps(operations)}
 
 
 def _image(image: str, registry: str | None) -> dict[str, str]:

@@ -7,10 +7,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from contracts.errors import Unavailable
 
 logger = logging.getLogger(__name__)
+APPLY: Final = ("apply", "--server-side", "--force-conflicts", "--field-manager=windsock", "--filename=-")
 
 
 def attempt(
@@ -73,13 +75,4 @@ class Kubectl:
 
     def apply(self, manifests: bytes, *options: str) -> str:
         """Server-side: no annotation of 256 KiB that a model would burst, and fields that others own stay theirs."""
-        return self(
-            "apply",
-            "--server-side",
-            "--force-conflicts",
-            "--field-manager=windsock",
-            *options,
-            "-f",
-            "-",
-            stdin=manifests,
-        )
+        return self(*APPLY, *options, stdin=manifests)

@@ -18,7 +18,7 @@ from demo.cluster.nodes import address, ensure_nodes
 from demo.cluster.preflight import check, find_nodes
 from demo.cluster.secrets import ensure_secrets
 from demo.cluster.settings import NAMESPACE, Cluster
-from demo.cluster.tools import Kubectl, step
+from demo.cluster.tools import APPLY, Kubectl, step
 from services.docs_page import example
 
 logger = logging.getLogger(__name__)
@@ -123,8 +123,7 @@ def _render(cluster: Cluster, images: Images, nodes: list[dict[str, Any]], grafa
 
 def _judge(kubectl: Kubectl, manifests: bytes) -> None:
     """All or nothing: the server sees everything once without effect."""
-    options = ("apply", "--server-side", "--force-conflicts", "--field-manager=windsock", "--dry-run=server", "-f", "-")
-    told = kubectl.attempt(*options, stdin=manifests)
+    told = kubectl.attempt(*APPLY, "--dry-run=server", stdin=manifests)
     if told.returncode != 0:
         line = next(iter(told.stderr.decode().splitlines()), "no reason")
         raise Unavailable(

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import Unavailable
-from demo.programs import Program
-from demo.stack import Ports, configure, find_binaries, programs
-from tests.serving import free_ports, wait_until
+from demo.programs import one_running
+from demo.stack import MONITORING, Ports, configure, find_binaries, programs
+from tests.serving import free_ports
 
 PACE = "1s"  # of scrapes and rules; the files say 5 s
 
@@ -46,31 +46,8 @@ def watching(folder: Path, at: Ports, names: tuple[str, ...] = ("alertmanager", 
     wanted["prometheus"].command.append(f"--rules.alert.resend-delay={PACE}")
     with contextlib.ExitStack() as ends:
         for name in names:
-            ends.enter_context(_running(folder, wanted[name]))
+            ends.enter_context(one_running(wanted[name], MONITORING.parent, folder))
         yield
-
-
-@contextlib.contextmanager
-def _running(folder: Path, program: Program) -> Iterator[None]:
-    log = folder / f"{program.name}.log"
-    with log.open("wb") as file:
-        process = subprocess.Popen(program.command, stdout=file, stderr=file)
-    try:
-        address = f"http://127.0.0.1:{program.port}{program.ready}"
-        wait_until(lambda: process.poll() is not None or _answers(address), f"{program.name} must become ready")
-        assert process.poll() is None, log.read_text()
-        yield
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
 
 
 def fetch(url: str, body: Any = None) -> Any:

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from demo.cluster.settings import NAMESPACE, Cluster
-from demo.cluster.tools import Kubectl
+from demo.cluster.tools import APPLY, Kubectl
 from tests.manifests import OVERLAYS, ROOT, kustomize
 
 DEPLOYMENT = ("get", "deployment/serving", "--namespace", NAMESPACE, "--output", "json")
@@ -73,13 +73,12 @@ def test_the_autoscaler_owns_the_replicas(cluster: Cluster, kubectl: Kubectl) ->
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_the_server_takes_every_overlay_without_a_warning(kubectl: Kubectl, overlay: str) -> None:
     manifests = kustomize(ROOT / "k8s/overlays" / overlay)
-    options = ("apply", "--server-side", "--force-conflicts", "--field-manager=windsock", "--dry-run=server", "-f", "-")
     elsewhere = f"dry-run-{uuid4().hex[:6]}"
     if overlay == "production":  # beside the running one: a claim's size cannot be changed in place
         manifests = manifests.replace(b"namespace: windsock\n", f"namespace: {elsewhere}\n".encode())
         kubectl("create", "namespace", elsewhere)
     try:
-        done = kubectl.attempt(*options, stdin=manifests)
+        done = kubectl.attempt(*APPLY, "--dry-run=server", stdin=manifests)
         assert done.returncode == 0, done.stderr.decode()
         assert done.stderr == b""
     finally:

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
-from contracts.errors import ParameterError, Unavailable
+import cli
+from contracts.errors import DataError, ParameterError, Unavailable
 from demo.cluster import preflight
 from demo.cluster.explain import explain
+from demo.cluster.images import name_images
 from demo.cluster.nodes import configuration, ensure_nodes
 from demo.cluster.settings import DOORS, Cluster, load_cluster
 from demo.cluster.tools import Kubectl
@@ -144,6 +147,30 @@ def test_variables_are_checked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, 
     monkeypatch.setenv("CLUSTER_REST_PORT", value)
     with pytest.raises(ParameterError, match=told):
         load_cluster(tmp_path)
+
+
+def test_check_changes_nothing_and_says_what_is_missing(programs: Path, cluster: Cluster) -> None:
+    command = ["cluster", "check", "--root", str(cluster.root)]
+    before = sorted(cluster.root.rglob("*"))
+    assert CliRunner().invoke(cli.main, command).exit_code == 0
+    (programs / "kind").unlink()
+    done = CliRunner().invoke(cli.main, command)
+    assert (done.exit_code, "`kind` must be installed" in done.output) == (1, True)
+    assert sorted(cluster.root.rglob("*")) == [path for path in before if path.name != "kind"]
+
+
+def test_broken_off_it_says_how_to_go_on(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("demo.cluster.up.up", interrupted)
+    done = CliRunner().invoke(cli.main, ["cluster", "up", "--root", str(cluster.root)])
+    assert (done.exit_code, "`make cluster-up` goes on from it" in done.output) == (1, True)
+
+
+def test_a_folder_that_is_no_checkout(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="must be a checkout of Windsock"):
+        name_images(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["Foo Bar", "", "-x", "a" * 51])
