@@ -22,9 +22,8 @@ RUN python3 -m venv --without-pip /opt/windsock \
 
 # What both images have of the application, as byte code beside its source, and what makes `windsock --version` true.
 FROM ${PYTHON_IMAGE} AS app
-COPY cli.py /opt/windsock/app/
+COPY cli/__init__.py cli/__main__.py cli/options.py /opt/windsock/app/cli/
 COPY contracts /opt/windsock/app/contracts
-COPY monitoring /opt/windsock/app/monitoring
 ARG VERSION=0.1.0
 RUN cd /opt/windsock/app && mkdir bin windsock.dist-info \
  && printf 'Metadata-Version: 2.1\nName: windsock\nVersion: %s\n' "$VERSION" > windsock.dist-info/METADATA \
@@ -32,8 +31,12 @@ RUN cd /opt/windsock/app && mkdir bin windsock.dist-info \
  && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/windsock/app
 
 FROM app AS serving-app
+COPY cli/service.py /opt/windsock/app/cli/
+COPY monitoring/__init__.py /opt/windsock/app/monitoring/
+COPY monitoring/log /opt/windsock/app/monitoring/log
+COPY monitoring/metrics /opt/windsock/app/monitoring/metrics
 COPY services /opt/windsock/app/services
-RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/windsock/app/services
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/windsock/app
 
 # The base without pip and its like, package caches, documentation and set-uid programs; then all Python as byte code.
 # `unchecked-hash`: taken as it is. On a read-only root Python could not renew byte code that it mistrusts by its date.
@@ -88,9 +91,15 @@ RUN rm -rf /opt/windsock
 COPY --from=monitor-packages /opt/windsock /opt/windsock
 RUN python3 -m compileall -q -f -j 0 --invalidation-mode unchecked-hash /opt/windsock/lib
 
+FROM app AS monitor-app
+COPY cli /opt/windsock/app/cli
+COPY monitoring /opt/windsock/app/monitoring
+COPY web /opt/windsock/app/web
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/windsock/app
+
 FROM scratch AS monitor
 COPY --from=monitor-root / /
-COPY --from=app /opt/windsock/app /opt/windsock/app
+COPY --from=monitor-app /opt/windsock/app /opt/windsock/app
 ENV PATH=/opt/windsock/app/bin:/opt/windsock/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONPATH=/opt/windsock/app PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
     HOME=/tmp TMPDIR=/tmp DO_NOT_TRACK=1

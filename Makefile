@@ -62,7 +62,7 @@ monitor: install ## Report quality, drift and latency by month
 stack: install ## Service, monitor, Prometheus and Alertmanager as local processes
 	windsock stack
 
-dashboards: install ## Write the dashboards' JSON anew, from monitoring/dashboards.py
+dashboards: install ## Write the dashboards' JSON anew, from monitoring/boards/build.py
 	windsock dashboards build
 
 dashboards-test: install ## Every query of every panel and rule on a live service, and an incident from alarm to all-clear (4 minutes)

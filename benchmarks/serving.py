@@ -42,7 +42,7 @@ from benchmarks.serving_subjects import (
 from contracts.artifact import MODEL_NAME
 from contracts.files import write_json
 from contracts.store import load_champion
-from services.docs_page import example
+from services.rest.docs_page import example
 
 CLIENT_CORE = "1"
 KINDS = ("rest tensors", "grpc")

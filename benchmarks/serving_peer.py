@@ -13,7 +13,7 @@ import onnxruntime as ort
 import uvicorn
 
 from contracts.store import load_champion
-from services.records import PredictAnswer, PredictBody, to_arrays
+from services.wire.records import PredictAnswer, PredictBody, to_arrays
 
 _decode = msgspec.json.Decoder(PredictBody).decode
 _encode = msgspec.json.Encoder().encode

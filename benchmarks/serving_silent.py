@@ -5,12 +5,12 @@ from typing import get_args
 
 os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # BentoML's: prometheus-client would look at it when it is imported
 
-import monitoring.metrics
+import monitoring.metrics.declared
 from contracts.errors import Code
 from contracts.features import Category, Numeric
-from monitoring.metrics import Metrics, Protocol
-from monitoring.request_counts import ProtocolMetrics, Scores
-from services.bento import Windsock
+from monitoring.metrics.counting import ProtocolMetrics, Scores
+from monitoring.metrics.declared import Metrics, Protocol
+from services.process.bento import Windsock
 
 __all__ = ["Windsock"]
 
@@ -35,4 +35,4 @@ class Silent(Metrics):
         self.of = {protocol: _Uncounted() for protocol in get_args(Protocol)}
 
 
-monitoring.metrics.Metrics = Silent  # type: ignore[misc] # before the worker asks for it
+monitoring.metrics.declared.Metrics = Silent  # type: ignore[misc] # before the worker asks for it

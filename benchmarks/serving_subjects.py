@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from services.settings import Settings, load_settings
+from services.process.settings import Settings, load_settings
 
 SERVER_CORE = "0"
 REST_PORT, GRPC_PORT, METRICS_PORT, PEER_PORT = 3900, 3901, 3902, 3903

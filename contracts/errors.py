@@ -11,7 +11,7 @@
     ├── DataError            invalid_input      a data file is missing or damaged
     └── ArtifactInvalid      failed_precondition  an artifact does not verify
 
-`services/status.py` maps the codes to HTTP and gRPC; `cli.py` prints the message and exits with 1.
+`services/core/status.py` maps the codes to HTTP and gRPC; `cli` prints the message and exits with 1.
 Messages have one form: "`<name>` must be <rule>, got <value>; <what to do>".
 """
 

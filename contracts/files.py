@@ -1,8 +1,11 @@
-"""Writes that a kill cannot tear: temporary file, fsync, rename, fsync of the folder."""
+"""Writes that a kill cannot tear: temporary file or folder, fsync, rename, fsync of the folder."""
 
 import json
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +36,39 @@ def write_json(path: Path, value: Any) -> None:
     write_atomic(path, (json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n").encode())
 
 
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `path`; when the block ends well, its files are on disk and it becomes `path`.
+
+    What stood at `path` is removed just before. An exception or a kill leaves it as it was; a kill also leaves the
+    unfinished `.<name>.new`, which the next call removes. One process at a time: the caller sees to that.
+    """
+    new = path.with_name(f".{path.name}.new")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    try:
+        yield new
+        for file in new.iterdir():
+            _sync_file(file)
+        sync_folder(new)
+        shutil.rmtree(path, ignore_errors=True)
+        new.rename(path)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    sync_folder(path.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Make renames inside `folder` last through a power loss."""
     descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -8,8 +8,9 @@ from typing import Any, Final
 from contracts.artifact import MANIFEST
 from contracts.files import write_atomic
 from demo.evidence import LATENCY_EDGES_MS, PROTOCOLS, Evidence
-from monitoring.charts import Line, histogram, line_chart
-from monitoring.page import environment, heat
+from monitoring.monitor.page import heat
+from web.charts import Line, histogram, line_chart
+from web.environment import environment
 
 # Reports worth a look, in order of the line; a page links to those that are there.
 REPORTS: Final = {
@@ -41,7 +42,7 @@ def write_page(root: Path, report: dict[str, Any], evidence: Evidence | None) ->
         "line": None if evidence is None else describe(root, evidence),
     }
     write_atomic(
-        reports / "demo.html", environment("demo", "monitoring").get_template("demo.html.j2").render(context).encode()
+        reports / "demo.html", environment("demo", "web").get_template("demo.html.j2").render(context).encode()
     )
 
 

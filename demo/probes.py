@@ -18,7 +18,7 @@ from contracts.errors import Unauthenticated
 from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES
 from demo.clients import INFER_PATH, Client, GrpcClient, Refused, Request, RestClient, rest_body
 from demo.evidence import Answer
-from demo.flights import Flights
+from demo.rows import Flights
 
 BATCH_ROWS: Final = 4_096
 ALONE_ROWS: Final = 64

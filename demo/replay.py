@@ -17,8 +17,8 @@ import numpy as np
 from contracts.errors import WindsockError
 from demo.clients import Client, GrpcClient, Refused, Request, RestClient
 from demo.evidence import PROTOCOLS, Replay
-from demo.flights import Flights, read_flights
 from demo.progress import progress
+from demo.rows import Flights, read_flights
 
 logger = logging.getLogger(__name__)
 

@@ -19,17 +19,17 @@ from contracts.errors import DataError, Unavailable, WindsockError
 from contracts.files import write_json
 from demo.checks import Check, judge
 from demo.evidence import Evidence
-from demo.flights import read_flights
 from demo.memory import MemorySampler
 from demo.page import write_page
 from demo.probes import BATCH_ROWS, probe
 from demo.replay import read_token, replay
+from demo.rows import read_flights
 from demo.scrape import scraping
 from demo.server import Server, refused_start, serving
-from monitoring import monitor
-from monitoring.months import new_york_months
-from monitoring.reader import read_predictions
-from pipelines.release import release
+from monitoring.log.reader import read_predictions
+from monitoring.monitor import job
+from monitoring.monitor.calendar import new_york_months
+from registry.release import release
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ def gather(root: Path) -> Evidence:
             )
             _settle(server)
             logger.info("Looking at quality, drift and latency by month ...")
-            monitoring = monitor.run(
+            monitoring = job.run(
                 root,
                 server.database_url,
                 server.metrics,

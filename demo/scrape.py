@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 from contracts.errors import Unavailable
 from demo.evidence import Scraped
-from demo.programs import find_binary, one_running
 from demo.server import Server, free_ports
-from demo.stack import Ports, configure, prometheus_program
-from monitoring.prometheus import Prometheus
+from deploy.local.processes import find_binary, one_running
+from deploy.local.stack import Ports, configure, prometheus_program
+from monitoring.boards.query import Prometheus
 
 logger = logging.getLogger(__name__)
 JOB: Final = "windsock-service"

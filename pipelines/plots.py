@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.files import write_atomic
-from monitoring import quality
+from monitoring.statistics import quality
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

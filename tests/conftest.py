@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.serving import Server, Store, start
-from tests.tiny import write_store
+from tests.support.serving import Server, Store, start
+from tests.support.tiny import write_store
 
 
 @pytest.fixture(scope="session")

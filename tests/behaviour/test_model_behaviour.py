@@ -8,7 +8,7 @@ import pytest
 from contracts.features import NUMERIC, Category, Numeric
 from models.export import to_onnx
 from models.score import score
-from tests.learned import CARRIERS, DELAY, DISTANCE, VISIBILITY, learned, world
+from tests.support.learned import CARRIERS, DELAY, DISTANCE, VISIBILITY, learned, world
 
 SEEN = world(1000, seed=9)
 

@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from monitoring.prometheus import panels
-from monitoring.units import UNITS
+from monitoring.boards.preview.units import UNITS
+from monitoring.boards.query import panels
 
 Board = dict[str, Any]
 SELECTOR: Final = re.compile(r"\b((?:windsock_\w+)|up)\b(\{[^}]*\})?(\[[^\]]*\])?")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from demo.cluster.images import GRAFANA, PUBLIC
+from deploy.cluster.images import GRAFANA, PUBLIC
 from tests.contract.node import installed
 
 ROOT = Path(__file__).parents[2]
@@ -60,30 +60,32 @@ def test_every_file_that_it_mounts_is_there() -> None:
 def test_it_mounts_the_very_files_that_the_laptop_and_the_cluster_use() -> None:
     mounts = {v.split(":")[0] for name in ("prometheus", "alertmanager", "grafana") for v in SERVICES[name]["volumes"]}
     assert {
-        "./monitoring/prometheus.yml",
-        "./monitoring/rules",
-        "./monitoring/targets",
-        "./monitoring/alertmanager.yml",
-        "./monitoring/dashboards",
-        "./monitoring/grafana/provisioning",
+        "./deploy/observability/prometheus.yml",
+        "./deploy/observability/rules",
+        "./deploy/observability/targets",
+        "./deploy/observability/alertmanager.yml",
+        "./deploy/observability/dashboards",
+        "./deploy/observability/grafana/provisioning",
     } <= mounts
 
 
 def test_the_cluster_gets_every_rule_and_dashboard() -> None:
-    made = yaml.safe_load((ROOT / "monitoring/kustomization.yaml").read_text())["configMapGenerator"]
+    made = yaml.safe_load((ROOT / "deploy/observability/kustomization.yaml").read_text())["configMapGenerator"]
     files = {name for config in made for name in config["files"]}
-    kept = ROOT / "monitoring"
+    kept = ROOT / "deploy/observability"
     wanted = {str(path.relative_to(kept)) for path in (*kept.glob("rules/*.yml"), *kept.glob("dashboards/*.json"))}
     assert files == wanted | {"alertmanager.yml"}
 
 
 def test_prometheus_finds_the_services_under_their_names() -> None:
-    for file in (ROOT / "monitoring/targets").glob("*.yml"):
+    for file in (ROOT / "deploy/observability/targets").glob("*.yml"):
         for group in yaml.safe_load(file.read_text()):
             for target in group["targets"]:
                 assert target.split(":")[0] in SERVICES
-    source = yaml.safe_load((ROOT / "monitoring/grafana/provisioning/datasources/prometheus.yaml").read_text())
-    scrape = yaml.safe_load((ROOT / "monitoring/prometheus.yml").read_text())["global"]["scrape_interval"]
+    source = yaml.safe_load(
+        (ROOT / "deploy/observability/grafana/provisioning/datasources/prometheus.yaml").read_text()
+    )
+    scrape = yaml.safe_load((ROOT / "deploy/observability/prometheus.yml").read_text())["global"]["scrape_interval"]
     assert source["datasources"][0]["url"] == "http://prometheus:9090"
     assert source["datasources"][0]["jsonData"]["timeInterval"] == scrape
 
@@ -111,6 +113,9 @@ def test_it_has_no_default_password() -> None:
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (Debian: prometheus) is not installed")
 def test_promtool_accepts_the_configuration(tmp_path: Path) -> None:
     run = subprocess.run(
-        ["promtool", "check", "config", ROOT / "monitoring/prometheus.yml"], capture_output=True, text=True, check=False
+        ["promtool", "check", "config", ROOT / "deploy/observability/prometheus.yml"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr

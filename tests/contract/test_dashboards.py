@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from contracts.errors import DataError
-from monitoring import dashboards
-from monitoring.prometheus import boards, filled, panels
+from monitoring.boards import build
+from monitoring.boards.query import boards, filled, panels
 from tests.contract import dashboard_rules as rules
 from tests.contract.node import installed
 
@@ -24,14 +24,14 @@ each_board = pytest.mark.parametrize("name", BOARDS)
 
 
 def test_the_committed_files_are_what_the_code_builds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    dashboards.check()
-    assert dashboards.texts() == dashboards.texts(), "the same each time"
-    monkeypatch.setattr(dashboards, "FOLDER", tmp_path)
-    dashboards.write()
-    dashboards.check()
+    build.check()
+    assert build.texts() == build.texts(), "the same each time"
+    monkeypatch.setattr(build, "FOLDER", tmp_path)
+    build.write()
+    build.check()
     (tmp_path / "model.json").write_text((tmp_path / "model.json").read_text().replace("AUC", "ACU"))
     with pytest.raises(DataError, match=r"`model\.json` must be what the code builds"):
-        dashboards.check()
+        build.check()
 
 
 @each_board

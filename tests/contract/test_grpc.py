@@ -10,11 +10,11 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from services.core.predictor import MAX_BYTES, MAX_ROWS
 from services.generated import open_inference_pb2 as pb
 from services.generated import open_inference_pb2_grpc as pb_grpc
-from services.predictor import MAX_BYTES, MAX_ROWS
-from tests.payloads import INFER, json_body, proto, rows
-from tests.serving import Server
+from tests.support.payloads import INFER, json_body, proto, rows
+from tests.support.serving import Server
 
 NUMERIC, CATEGORY = rows(1)
 Code = grpc.StatusCode

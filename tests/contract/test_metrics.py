@@ -15,10 +15,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES
-from monitoring.metrics import Metrics, MonitorMetrics
-from monitoring.prometheus import boards, panels, rule_queries
-from tests.payloads import rows
-from tests.serving import Server
+from monitoring.boards.query import boards, panels, rule_queries
+from monitoring.metrics.declared import Metrics, MonitorMetrics
+from tests.support.payloads import rows
+from tests.support.serving import Server
 
 needs_promtool = pytest.mark.skipif(
     shutil.which("promtool") is None, reason="promtool (Debian: prometheus) is not installed"
@@ -118,7 +118,7 @@ def test_dashboards_and_rules_name_only_metrics_that_are_declared(service: Metri
 
 
 def test_the_objective_is_an_edge_of_the_histogram_that_rules_and_dashboards_name() -> None:
-    rules = yaml.safe_load((Path(__file__).parents[2] / "monitoring/rules/recording.yml").read_text())
+    rules = yaml.safe_load((Path(__file__).parents[2] / "deploy/observability/rules/recording.yml").read_text())
     edges = set(re.findall(r'(\w+)_bucket\{[^}]*le="([^"]+)"', str(rules)))
     assert edges == {("windsock_request_seconds", "0.02"), ("windsock_label_delay_seconds", "21600.0")}
     found = {(name, dict(labels).get("le")) for name, labels, _ in _series(Metrics().registry)}

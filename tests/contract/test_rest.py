@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.features import NUMERIC_NAMES
-from services.predictor import MAX_BYTES, MAX_ROWS
-from tests.payloads import INFER, binary_body, json_body, records, rows
-from tests.serving import Server
+from services.core.predictor import MAX_BYTES, MAX_ROWS
+from tests.support.payloads import INFER, binary_body, json_body, records, rows
+from tests.support.serving import Server
 
 NUMERIC, CATEGORY = rows(1)
 

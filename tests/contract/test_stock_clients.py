@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from contracts.features import NUMERIC
-from tests.payloads import INFER, json_body, json_numbers, rows
-from tests.serving import Server, Store
+from tests.support.payloads import INFER, json_body, json_numbers, rows
+from tests.support.serving import Server, Store
 
 ROOT = Path(__file__).parents[2]
 PYTHON = Path(os.environ.get("WINDSOCK_CLIENTS_PYTHON", ROOT / ".venv-clients/bin/python"))

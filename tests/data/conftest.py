@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 import pytest
 
 from contracts.params import Params, load_params
-from pipelines import featurize, ingest, tables
+from pipelines import parquet
+from pipelines.stages import featurize, ingest
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 MakeRoot = Callable[..., tuple[Path, Params]]
@@ -44,7 +45,7 @@ def weeks(ingested: Path, make_root: MakeRoot) -> tuple[Path, Params]:
     root, params = make_root()
     shutil.copytree(ingested / ingest.OUTPUT, root / ingest.OUTPUT)
     path = root / ingest.OUTPUT / "flights.parquet"
-    tables.write(path, between(tables.read(path), datetime(2013, 6, 1), datetime(2013, 7, 20)))
+    parquet.write(path, between(parquet.read(path), datetime(2013, 6, 1), datetime(2013, 7, 20)))
     featurize.main(root, params)
     return root, params
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from contracts.params import Params
 from contracts.tables import FEATURE_TABLE
-from pipelines import featurize, ingest, parameters, tables, validate
+from pipelines import parquet
+from pipelines.stages import featurize, ingest, parameters, validate
 from tests.data.conftest import MakeRoot
 
 STAGES = {"parameters": parameters, "ingest": ingest, "validate": validate, "featurize": featurize}
@@ -41,10 +42,10 @@ def test_featurize_over_its_own_output_changes_nothing(weeks: tuple[Path, Params
 
 
 def test_rows_stand_in_one_total_order(weeks: tuple[Path, Params]) -> None:
-    features = tables.read(weeks[0] / featurize.OUTPUT)
+    features = parquet.read(weeks[0] / featurize.OUTPUT)
     order = list(zip(features["predicted_at"].to_pylist(), features["flight_id"].to_pylist(), strict=True))
     assert order == sorted(set(order))
-    assert features.schema.equals(tables.schema(FEATURE_TABLE))
+    assert features.schema.equals(parquet.schema(FEATURE_TABLE))
 
 
 def test_no_output_names_a_folder_of_this_machine(weeks: tuple[Path, Params]) -> None:

@@ -11,7 +11,9 @@ import pandas as pd
 import pytest
 
 from contracts.params import Params
-from pipelines import clock, featurize, ingest, source, tables
+from pipelines import parquet
+from pipelines.stages import featurize, ingest
+from tasks.flights import clock, source
 
 ATLANTIC = "America/Puerto_Rico"
 
@@ -28,7 +30,7 @@ def raw(year: source.Source) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def flights(ingested: Path) -> pd.DataFrame:
-    frame: pd.DataFrame = tables.read(ingested / ingest.OUTPUT / "flights.parquet").to_pandas()
+    frame: pd.DataFrame = parquet.read(ingested / ingest.OUTPUT / "flights.parquet").to_pandas()
     return frame
 
 
@@ -61,8 +63,8 @@ def test_what_was_mended_is_counted(report: dict[str, Any]) -> None:
 
 def test_late_is_fifteen_minutes_or_more_and_unknown_for_flights_that_never_arrived(weeks: tuple[Path, Params]) -> None:
     root, _ = weeks
-    flights = tables.read(root / ingest.OUTPUT / "flights.parquet").to_pandas().set_index("flight_id")
-    features = tables.read(root / featurize.OUTPUT).to_pandas().set_index("flight_id")
+    flights = parquet.read(root / ingest.OUTPUT / "flights.parquet").to_pandas().set_index("flight_id")
+    features = parquet.read(root / featurize.OUTPUT).to_pandas().set_index("flight_id")
     flights = flights.loc[features.index]
     late, delay = features["late"], flights["arr_delay"]
     assert set(late[delay == 14]) == {False}
@@ -137,7 +139,7 @@ def test_keep_every_thins_in_order_of_departure(year: source.Source, flights: pd
 
 def test_weather_counts_from_the_end_of_the_hour_that_the_source_names(ingested: Path) -> None:
     """An observation of "12:00" was made by 12:51: it may not be known at 12:00."""
-    weather = tables.read(ingested / ingest.OUTPUT / "weather.parquet").to_pandas()
+    weather = parquet.read(ingested / ingest.OUTPUT / "weather.parquet").to_pandas()
     first = weather[weather["origin"] == "EWR"].iloc[0]
     assert first["observed"] == pd.Timestamp("2013-01-01 07:00")  # the source says 06:00
     assert first["temp"] == 39.02

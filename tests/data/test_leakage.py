@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from contracts.features import NUMERIC_NAMES
 from contracts.params import Params
-from pipelines import featurize, tables
+from pipelines import parquet
+from pipelines.stages import featurize
 
 Columns = dict[str, NDArray[Any]]
 Expected = dict[str, dict[str, float]]  # flight_id -> feature -> value, NaN is missing
@@ -63,7 +64,7 @@ class World:
     @classmethod
     def read(cls, root: Path) -> "World":
         folder = root / featurize.INPUT
-        return cls(*(columns(tables.read(folder / f"{name}.parquet")) for name in ("flights", "weather", "planes")))
+        return cls(*(columns(parquet.read(folder / f"{name}.parquet")) for name in ("flights", "weather", "planes")))
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ def expected(weeks: tuple[Path, Params]) -> Expected:
 
 def test_every_feature_equals_what_was_known_at_its_cutoff(weeks: tuple[Path, Params], expected: Expected) -> None:
     assert len(expected) == ROWS
-    assert differing(tables.read(weeks[0] / featurize.OUTPUT), expected) == set()
+    assert differing(parquet.read(weeks[0] / featurize.OUTPUT), expected) == set()
 
 
 def test_the_comparison_sees_values_in_every_feature(expected: Expected) -> None:
@@ -237,7 +238,7 @@ LEAKS: dict[str, tuple[Callable[[dict[str, Any]], dict[str, Any]], dict[str, int
 def test_a_leaking_feature_turns_the_comparison_red(leak: str, weeks: tuple[Path, Params], expected: Expected) -> None:
     change, options, leaking = LEAKS[leak]
     names = ("flights", "weather", "planes")
-    true = {name: tables.read(weeks[0] / featurize.INPUT / f"{name}.parquet") for name in names}
+    true = {name: parquet.read(weeks[0] / featurize.INPUT / f"{name}.parquet") for name in names}
     different = differing(compute(change(true), **options), expected)
     assert different >= leaking
     assert different <= ARRIVALS | DEPARTURES | WEATHER

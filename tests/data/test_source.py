@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from contracts.errors import DataError
-from pipelines import source
+from tasks.flights import source
 from tests.data.conftest import MakeRoot
 
 

@@ -16,7 +16,8 @@ import pytest
 
 from contracts.errors import ContractViolation, DataError
 from contracts.params import Params
-from pipelines import featurize, ingest, tables, validate
+from pipelines import parquet
+from pipelines.stages import featurize, ingest, validate
 
 Change = Callable[[Any], Any]
 NAMES = ("flights", "weather", "planes")
@@ -38,7 +39,7 @@ def params(weeks: tuple[Path, Params]) -> Params:
 
 def change(root: Path, name: str, how: Change) -> None:
     path = root / ingest.OUTPUT / f"{name}.parquet"
-    tables.write(path, how(tables.read(path)))
+    parquet.write(path, how(parquet.read(path)))
 
 
 def put(column: str, value: Any, rows: int = 3) -> Change:
@@ -146,7 +147,7 @@ def test_the_command_line_says_it_in_one_line(root: Path) -> None:
     assert ended.returncode == 1
     assert ended.stderr.splitlines() == [
         "Error: `weather.temp` must be between -60 and 140, got 3 rows outside, the first 999; "
-        "mend the data in pipelines/ingest.py, or the rule in contracts/tables.py"
+        "mend the data in pipelines/stages/ingest.py, or the rule in contracts/tables.py"
     ]
 
 
@@ -180,13 +181,13 @@ def test_featurize_refuses_a_feature_outside_its_contract(breach: str, root: Pat
 def test_an_aircraft_younger_than_its_flight_has_no_age(root: Path, params: Params) -> None:
     change(root, "planes", put("year", 2014, 3_322))
     featurize.main(root, params)
-    features = tables.read(root / featurize.OUTPUT)
+    features = parquet.read(root / featurize.OUTPUT)
     assert features["plane_age"].null_count == features.num_rows
     assert features["plane_seats"].null_count < features.num_rows
 
 
 def test_weather_older_than_three_hours_is_missing(root: Path, params: Params) -> None:
-    flights = tables.read(root / ingest.OUTPUT / "flights.parquet")
+    flights = parquet.read(root / ingest.OUTPUT / "flights.parquet")
     oldest = flights["scheduled_departure"][100].as_py() - timedelta(hours=2 + 3)
 
     def one_observation_an_airport(weather: Any) -> Any:
@@ -195,6 +196,6 @@ def test_weather_older_than_three_hours_is_missing(root: Path, params: Params) -
 
     change(root, "weather", one_observation_an_airport)
     featurize.main(root, params)
-    for row in tables.read(root / featurize.OUTPUT).to_pylist():
+    for row in parquet.read(root / featurize.OUTPUT).to_pylist():
         fresh = oldest <= row["predicted_at"] <= oldest + timedelta(hours=3)
         assert (row["temp"] is not None) == fresh, row["flight_id"]

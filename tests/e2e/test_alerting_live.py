@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from demo.stack import MONITORING, Ports
+from deploy.local.stack import OBSERVABILITY, Ports
 from tests.e2e.watching import fetch, missing, ports, watching
-from tests.serving import free_ports, wait_until
+from tests.support.serving import free_ports, wait_until
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=f"the alarm chain is not tested: {missing()}")
 needs_amtool = pytest.mark.skipif(shutil.which("amtool") is None, reason="amtool is not installed")
@@ -119,7 +119,7 @@ def test_drift_of_many_features_is_one_message_and_no_alarm(chain: Chain) -> Non
 
 @needs_amtool
 def test_amtool_accepts_the_routes() -> None:
-    command = ["amtool", "check-config", str(MONITORING / "alertmanager.yml")]
+    command = ["amtool", "check-config", str(OBSERVABILITY / "alertmanager.yml")]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
 
@@ -140,7 +140,7 @@ def test_each_severity_has_its_receiver(labels: str, receiver: str) -> None:
         "config",
         "routes",
         "test",
-        f"--config.file={MONITORING / 'alertmanager.yml'}",
+        f"--config.file={OBSERVABILITY / 'alertmanager.yml'}",
         *labels.split(),
     ]
     run = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -17,13 +17,13 @@ import pytest
 from click.testing import CliRunner
 
 import cli
-from demo.stack import Ports
-from monitoring import prometheus
-from monitoring.render import render
+from deploy.local.stack import Ports
+from monitoring.boards import query
+from monitoring.boards.preview.render import render
 from services.generated import open_inference_pb2_grpc as pb_grpc
 from tests.e2e.watching import missing, ports, watching, without_monitor
-from tests.payloads import proto, records, rows
-from tests.serving import Server, Store, start, wait_until
+from tests.support.payloads import proto, records, rows
+from tests.support.serving import Server, Store, start, wait_until
 
 pytestmark = [
     pytest.mark.live,
@@ -106,7 +106,7 @@ def monitoring(folder: Path, at: Ports, server: Server, champion: Store) -> Iter
 
 
 def _empty(watched: Watched) -> list[str]:
-    result = prometheus.run_queries(watched.url, MINUTES)
+    result = query.run_queries(watched.url, MINUTES)
     return [f"{q['dashboard']} / {q['panel']}: {q['expr']}" for q in result["queries"] if not q["points"]]
 
 
@@ -124,9 +124,9 @@ def test_every_query_returns_data(watched: Watched) -> None:
 
 
 def test_a_query_without_data_is_named(watched: Watched, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    boards = prometheus.boards()
-    prometheus.panels(boards["model"])[0]["targets"][0]["expr"] = "windsock_absent"
-    monkeypatch.setattr(prometheus, "boards", lambda: boards)
+    boards = query.boards()
+    query.panels(boards["model"])[0]["targets"][0]["expr"] = "windsock_absent"
+    monkeypatch.setattr(query, "boards", lambda: boards)
     options = ["--prometheus", watched.url, "--minutes", "1", "--root", str(tmp_path)]
     run = CliRunner().invoke(cli.main, ["dashboards", "check", *options])
     assert run.exit_code == 1
@@ -135,7 +135,7 @@ def test_a_query_without_data_is_named(watched: Watched, monkeypatch: pytest.Mon
 
 def test_each_dashboard_is_drawn(watched: Watched, tmp_path: Path) -> None:
     render(watched.url, tmp_path, MINUTES)
-    for name in prometheus.DASHBOARDS:
+    for name in query.DASHBOARDS:
         picture = (tmp_path / f"{name}.png").read_bytes()
         assert picture.startswith(b"\x89PNG")
         assert len(picture) > 50_000
@@ -143,7 +143,7 @@ def test_each_dashboard_is_drawn(watched: Watched, tmp_path: Path) -> None:
 
 def test_counters_survive_the_restart(watched: Watched) -> None:
     """A restart resets the counters, which rate() knows: no rate is negative, none as large as a counter."""
-    at = prometheus.Prometheus(watched.url)
+    at = query.Prometheus(watched.url)
     now = time.time()
     wait_until(lambda: bool(at.range("sum(rate(windsock_requests_total[10s]))", now, time.time(), 1)), "rates", WITHIN)
     found = at.range("sum(rate(windsock_requests_total[10s]))", now - 60, time.time(), 1)

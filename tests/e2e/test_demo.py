@@ -18,9 +18,9 @@ from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES
 from demo import checks, probes
 from demo import run as demo_run
 from demo.server import refused_start
-from monitoring.quality import measure
-from tests.payloads import rows as honest_rows
-from tests.tiny import tiny_model, write_store
+from monitoring.statistics.quality import measure
+from tests.support.payloads import rows as honest_rows
+from tests.support.tiny import tiny_model, write_store
 
 MONTHS = ("2013-06", "2013-07", "2013-08")
 ROWS = 28  # a month: too few for a distance, so that Evidently, which has tests of its own, costs no time here

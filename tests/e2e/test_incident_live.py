@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.watching import fetch, missing, ports, watching
-from tests.serving import Store, start, wait_until
+from tests.support.serving import Store, start, wait_until
 
 pytestmark = [
     pytest.mark.live,

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from contracts.artifact import verify
-from pipelines.tracking import connected, experiment
+from registry.tracking import connected, experiment
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 240  # s

@@ -16,11 +16,11 @@ from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES
 from demo import clients, probes
 from demo.clients import Request, RestClient
 from demo.evidence import Replay
-from demo.flights import read_flights
 from demo.replay import replay
-from monitoring.reader import Predictions, read_predictions
-from tests.payloads import rows as honest_rows
-from tests.serving import Server, Store, free_ports, start, wait_until
+from demo.rows import read_flights
+from monitoring.log.reader import Predictions, read_predictions
+from tests.support.payloads import rows as honest_rows
+from tests.support.serving import Server, Store, free_ports, start, wait_until
 
 ROWS = 300
 START = datetime(2013, 7, 1, 6)

@@ -4,9 +4,9 @@ import urllib.request
 from datetime import datetime
 from pathlib import Path
 
-from monitoring.reader import read_predictions
-from tests.payloads import records, rows
-from tests.serving import Server, Store, free_ports, start, wait_until
+from monitoring.log.reader import read_predictions
+from tests.support.payloads import records, rows
+from tests.support.serving import Server, Store, free_ports, start, wait_until
 
 
 def metrics(server: Server) -> bytes:

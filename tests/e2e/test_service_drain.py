@@ -21,10 +21,10 @@ import grpc
 import numpy as np
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from monitoring.reader import read_predictions
+from monitoring.log.reader import read_predictions
 from services.generated import open_inference_pb2_grpc as pb_grpc
-from tests.payloads import INFER, json_body, proto, records, rows
-from tests.serving import Server, Store, free_ports, start, wait_until
+from tests.support.payloads import INFER, json_body, proto, records, rows
+from tests.support.serving import Server, Store, free_ports, start, wait_until
 
 LOOK_SECONDS = 0.2
 LONG_AGO, FAR = datetime(2000, 1, 1), datetime(2100, 1, 1)

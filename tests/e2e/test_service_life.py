@@ -19,11 +19,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES
-from monitoring.log import open_database
-from pipelines.keys import signing_keys
-from tests.payloads import records, rows
-from tests.serving import Server, Store, descendants, start, wait_until
-from tests.tiny import CARRIERS, tiny_model, write_store
+from monitoring.log.tables import open_database
+from registry.keys import signing_keys
+from tests.support.payloads import records, rows
+from tests.support.serving import Server, Store, descendants, start, wait_until
+from tests.support.tiny import CARRIERS, tiny_model, write_store
 
 
 def copy(store: Store, folder: Path) -> Store:

@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 
 from contracts.features import Category, Numeric
-from monitoring.reader import Predictions, read_predictions
+from monitoring.log.reader import Predictions, read_predictions
 from services.generated import open_inference_pb2_grpc as pb_grpc
-from tests.payloads import INFER, binary_body, json_body, proto, records, rows
-from tests.serving import Server, Store, start, wait_until
+from tests.support.payloads import INFER, binary_body, json_body, proto, records, rows
+from tests.support.serving import Server, Store, start, wait_until
 
 LONG_AGO, FAR = datetime(2000, 1, 1), datetime(2100, 1, 1)
 

@@ -14,11 +14,11 @@ import msgspec
 import psutil
 import pytest
 
-from monitoring.reader import read_predictions
+from monitoring.log.reader import read_predictions
 from services.generated import open_inference_pb2_grpc as pb_grpc
 from tests.e2e.test_service_life import assert_gone, scrape
-from tests.payloads import proto, records, rows
-from tests.serving import Server, Store, descendants, start, wait_until
+from tests.support.payloads import proto, records, rows
+from tests.support.serving import Server, Store, descendants, start, wait_until
 
 
 def workers(server: Server) -> set[int]:

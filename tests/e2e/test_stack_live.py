@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from tests.e2e.watching import fetch, missing, ports, without_monitor
-from tests.serving import Store, wait_until
+from tests.support.serving import Store, wait_until
 
 pytestmark = [
     pytest.mark.live,

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import Unavailable
-from demo.programs import one_running
-from demo.stack import MONITORING, Ports, configure, find_binaries, programs
-from tests.serving import free_ports
+from deploy.local.processes import one_running
+from deploy.local.stack import OBSERVABILITY, Ports, configure, find_binaries, programs
+from tests.support.serving import free_ports
 
 PACE = "1s"  # of scrapes and rules; the files say 5 s
 
@@ -46,7 +46,7 @@ def watching(folder: Path, at: Ports, names: tuple[str, ...] = ("alertmanager", 
     wanted["prometheus"].command.append(f"--rules.alert.resend-delay={PACE}")
     with contextlib.ExitStack() as ends:
         for name in names:
-            ends.enter_context(one_running(wanted[name], MONITORING.parent, folder))
+            ends.enter_context(one_running(wanted[name], OBSERVABILITY.parents[1], folder))
         yield
 
 

@@ -8,11 +8,11 @@ from typing import Any, Final
 import pytest
 
 from contracts.files import write_json
-from demo.cluster.images import Images, name_images
-from demo.cluster.settings import NAMESPACE, Cluster, load_cluster
-from demo.cluster.tools import Kubectl
+from deploy.cluster.images import Images, name_images
+from deploy.cluster.settings import NAMESPACE, Cluster, load_cluster
+from deploy.cluster.tools import Kubectl
 from tests.e2e.cluster.deployment import Serving
-from tests.manifests import ROOT
+from tests.support.manifests import ROOT
 
 REPORTED: Final = (
     *("kubernetes", "image_bytes", "start_to_ready_seconds"),

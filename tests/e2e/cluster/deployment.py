@@ -4,10 +4,10 @@ import json
 import time
 from typing import Any, Final
 
-from demo.cluster.explain import is_ready
-from demo.cluster.settings import NAMESPACE
-from demo.cluster.tools import Kubectl
-from tests.serving import wait_until
+from deploy.cluster.pod_trouble import is_ready
+from deploy.cluster.settings import NAMESPACE
+from deploy.cluster.tools import Kubectl
+from tests.support.serving import wait_until
 
 MOVED_SECONDS: Final = 60.0  # until the spools are in the database
 

@@ -25,9 +25,9 @@ import aiohttp
 import grpc
 import numpy as np
 
-from demo.cluster.settings import Cluster
+from deploy.cluster.settings import Cluster
 from services.generated import open_inference_pb2_grpc as pb_grpc
-from tests.payloads import INFER, json_body, proto, rows
+from tests.support.payloads import INFER, json_body, proto, rows
 
 RATES: Final = {"rest": 200, "grpc": 50}  # requests a second
 TIMEOUT_SECONDS: Final = 5.0

@@ -9,9 +9,9 @@ from uuid import uuid4
 
 import pytest
 
-from demo.cluster.settings import NAMESPACE, Cluster
-from demo.cluster.tools import APPLY, Kubectl
-from tests.manifests import OVERLAYS, ROOT, kustomize
+from deploy.cluster.settings import NAMESPACE, Cluster
+from deploy.cluster.tools import APPLY, Kubectl
+from tests.support.manifests import OVERLAYS, ROOT, kustomize
 
 DEPLOYMENT = ("get", "deployment/serving", "--namespace", NAMESPACE, "--output", "json")
 

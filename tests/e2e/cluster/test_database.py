@@ -3,7 +3,7 @@
 import json
 from uuid import uuid4
 
-from demo.cluster.settings import Cluster
+from deploy.cluster.settings import Cluster
 from tests.e2e.cluster.deployment import Serving
 from tests.e2e.cluster.load import steady_load
 
@@ -11,7 +11,7 @@ from tests.e2e.cluster.load import steady_load
 RACE = """
 import json, sys, sqlalchemy as sa
 from concurrent.futures import ThreadPoolExecutor
-from monitoring.log import connect, create_tables
+from monitoring.log.tables import connect, create_tables
 def tell(engine):
     try:
         return create_tables(engine)

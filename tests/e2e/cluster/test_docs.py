@@ -3,8 +3,8 @@
 import re
 import subprocess
 
-from demo.cluster.settings import Cluster
-from tests.manifests import ROOT
+from deploy.cluster.settings import Cluster
+from tests.support.manifests import ROOT
 
 
 def commands() -> list[str]:

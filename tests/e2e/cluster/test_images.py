@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from demo.cluster.images import Images, version
-from tests.manifests import ROOT
+from deploy.cluster.images import Images, version
+from tests.support.manifests import ROOT
 
 MB = 10**6
 LIMIT = {"serving": 450 * MB, "monitor": 1_100 * MB}

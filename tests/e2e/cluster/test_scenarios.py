@@ -15,14 +15,14 @@ from uuid import uuid4
 
 import pytest
 
-from demo.cluster.explain import explain
-from demo.cluster.images import load, workers
-from demo.cluster.preflight import find_nodes
-from demo.cluster.settings import NAMESPACE, Cluster
-from demo.cluster.tools import Kubectl
+from deploy.cluster.images import load, workers
+from deploy.cluster.pod_trouble import explain
+from deploy.cluster.preflight import find_nodes
+from deploy.cluster.settings import NAMESPACE, Cluster
+from deploy.cluster.tools import Kubectl
 from tests.e2e.cluster.deployment import Serving
 from tests.e2e.cluster.load import Load, Outcome, steady_load
-from tests.serving import wait_until
+from tests.support.serving import wait_until
 
 logger = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ from uuid import uuid4
 
 import pytest
 
-from demo.cluster.images import Images
-from demo.cluster.settings import NAMESPACE
-from demo.cluster.tools import Kubectl
+from deploy.cluster.images import Images
+from deploy.cluster.settings import NAMESPACE
+from deploy.cluster.tools import Kubectl
 
 RESTRICTED: dict[str, Any] = {
     "allowPrivilegeEscalation": False,

@@ -8,7 +8,7 @@ import pytest
 from demo.checks import Check, judge
 from demo.evidence import Evidence
 from demo.page import write_page
-from monitoring.charts import Line, histogram, line_chart
+from web.charts import Line, histogram, line_chart
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.manifests import OVERLAYS, ROOT, Manifest, kustomize
+from tests.support.manifests import OVERLAYS, ROOT, Manifest, kustomize
 
 
 @pytest.fixture(scope="session", params=OVERLAYS)

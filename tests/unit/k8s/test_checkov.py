@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.manifests import ROOT
+from tests.support.manifests import ROOT
 
 CHECKOV = ROOT / ".venv-checkov/bin/checkov"
 

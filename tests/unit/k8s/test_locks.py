@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.manifests import ROOT
+from tests.support.manifests import ROOT
 
 
 def pins(name: str) -> dict[str, set[str]]:

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from demo.cluster.images import GRAFANA, PUBLIC
-from demo.cluster.settings import DOORS
-from tests.manifests import ROOT, Manifest, kustomize, pod_specs
+from deploy.cluster.images import GRAFANA, PUBLIC
+from deploy.cluster.settings import DOORS
+from tests.support.manifests import ROOT, Manifest, kustomize, pod_specs
 
 
 def named(manifests: list[Manifest], kind: str, name: str) -> Manifest:
@@ -133,9 +133,12 @@ def test_rules_routes_and_dashboards_are_the_files_of_monitoring(manifests: list
     for one in manifests:
         if one["kind"] == "ConfigMap":
             held |= one.get("data", {})
-    files = [*(ROOT / "monitoring/rules").glob("*.yml"), *(ROOT / "monitoring/dashboards").glob("*.json")]
+    files = [
+        *(ROOT / "deploy/observability/rules").glob("*.yml"),
+        *(ROOT / "deploy/observability/dashboards").glob("*.json"),
+    ]
     assert len(files) >= 5
-    for path in (*files, ROOT / "monitoring/alertmanager.yml"):
+    for path in (*files, ROOT / "deploy/observability/alertmanager.yml"):
         assert held[path.name] == path.read_text(), path
 
 

@@ -17,8 +17,8 @@ from models.export import to_onnx
 from models.preprocess import encode
 from models.score import score
 from models.train import predict
-from monitoring import quality
-from tests.learned import learned, world
+from monitoring.statistics import quality
+from tests.support.learned import learned, world
 
 ROOT = Path(__file__).parents[3]
 
@@ -109,7 +109,8 @@ def test_the_student_keeps_what_its_teacher_knows() -> None:
 
 def test_two_processes_in_two_folders_make_the_same_bytes(tmp_path: Path) -> None:
     program = (
-        "import hashlib; from tests.learned import learned; from models.export import to_onnx; made = learned();"
+        "import hashlib; from tests.support.learned import learned; from models.export import to_onnx;"
+        "made = learned();"
         "models = [to_onnx(made.teacher, made.vocabulary), *(stage.model for stage in made.student)];"
         "print(*(hashlib.sha256(model).hexdigest() for model in models))"
     )

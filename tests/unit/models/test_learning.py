@@ -13,8 +13,8 @@ from models.network import Architecture, Network, build, count_parameters
 from models.preprocess import UNKNOWN, encode, fit_bins
 from models.prune import importance, prune
 from models.train import Epoch, Rows, Settings, fit, predict
-from monitoring import quality
-from tests.learned import learned, world
+from monitoring.statistics import quality
+from tests.support.learned import learned, world
 
 
 def _network(rows: Rows, seed: int = 0) -> Network:

@@ -11,13 +11,13 @@ import pytest
 from contracts.artifact import Git
 from contracts.features import NUMERIC_NAMES
 from contracts.reference import Reference, pack
-from monitoring import monitor
-from monitoring.log import insert, open_database
-from monitoring.spool import LabelRecord, PredictionRecord, Record
-from pipelines.keys import signing_keys
-from pipelines.package import write_artifact
-from tests.payloads import rows
-from tests.tiny import PROMISED, tiny_model
+from monitoring.log.spool import LabelRecord, PredictionRecord, Record
+from monitoring.log.tables import insert, open_database
+from monitoring.monitor import job
+from registry.keys import signing_keys
+from registry.packaging import write_artifact
+from tests.support.payloads import rows
+from tests.support.tiny import PROMISED, tiny_model
 
 FEW = 20  # too few for a distance, so these months cost Evidently no time
 TEMP = NUMERIC_NAMES.index("temp")
@@ -33,7 +33,7 @@ class World:
 
     def run(self, *months: str, **options: Any) -> dict[str, Any]:
         where = {"store": self.root / "store", "public_key": self.root / "signing.pub"}
-        return monitor.run(self.root, self.database, None, *months, **(where | options))
+        return job.run(self.root, self.database, None, *months, **(where | options))
 
     def log(self, records: list[Record]) -> None:
         engine = open_database(self.database)

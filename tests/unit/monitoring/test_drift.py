@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES
-from monitoring.drift import METHODS, MIN_ROWS, NAMES, THRESHOLDS, FeatureDrift, Sample, compare
+from monitoring.monitor.drift import METHODS, MIN_ROWS, NAMES, THRESHOLDS, FeatureDrift, Sample, compare
 
 ROWS = 400
 
@@ -89,5 +89,5 @@ def test_draw_is_seeded_and_keeps_order() -> None:
 
 
 def test_importing_drift_imports_no_evidently() -> None:
-    code = "import sys, monitoring.drift; sys.exit('evidently' in sys.modules or 'pandas' in sys.modules)"
+    code = "import sys, monitoring.monitor.drift; sys.exit('evidently' in sys.modules or 'pandas' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

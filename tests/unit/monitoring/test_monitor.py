@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 
 from contracts.errors import ArtifactInvalid, DataError
-from monitoring import monitor, reports
-from monitoring.metrics import Metrics
-from monitoring.months import MONTHS, month_instants, new_york_months, wanted_months
-from monitoring.quality import auc
-from monitoring.reader import read_predictions
-from monitoring.spool import Record
-from tests.tiny import PROMISED
+from monitoring.log.reader import read_predictions
+from monitoring.log.spool import Record
+from monitoring.metrics.declared import Metrics
+from monitoring.monitor import job, results
+from monitoring.monitor.calendar import MONTHS, month_instants, new_york_months, wanted_months
+from monitoring.statistics.quality import auc
+from tests.support.tiny import PROMISED
 from tests.unit.monitoring.conftest import FEW, World, make_world, recently
 
 
@@ -92,17 +92,17 @@ def test_the_reference_is_the_champion_s_own(written: dict[str, Any], report: di
 
 
 def test_result_and_pages_are_in_the_database_too(written: dict[str, Any], logged: World) -> None:
-    assert reports.newest(logged.database).report == written
+    assert results.newest(logged.database).report == written
     in_files = {path.stem for path in (logged.root / "reports/monitoring").glob("*.html")}
     assert in_files == {"2013-07", "window"}
-    assert {name for name in ("2013-07", "2013-09", "window") if reports.page(logged.database, name)} == in_files
+    assert {name for name in ("2013-07", "2013-09", "window") if results.page(logged.database, name)} == in_files
 
 
 def test_without_files_only_the_database_is_written(world: World) -> None:
     world.log(world.flights("few", datetime(2013, 7, 10), FEW, 0.5))
     report = world.run(files=False)
     assert not (world.root / "reports").exists()
-    assert reports.newest(world.database).report == report
+    assert results.newest(world.database).report == report
 
 
 @pytest.mark.parametrize(
@@ -116,15 +116,15 @@ def test_without_files_only_the_database_is_written(world: World) -> None:
 def test_a_window_that_says_too_little_is_unknown(
     world: World, monkeypatch: pytest.MonkeyPatch, late: float | None, reason: str
 ) -> None:
-    monkeypatch.setattr("monitoring.summary.compare", lambda *_: ([], None))  # drift has tests of its own
+    monkeypatch.setattr("monitoring.monitor.summary.compare", lambda *_: ([], None))  # drift has tests of its own
     world.log(world.flights("f", datetime(2013, 7, 10), 120, late))
     window = world.run(files=False)["window"]
     assert (window["quality"], window["quality_unknown"]) == (None, reason)
 
 
 def test_the_window_is_the_champion_s_newest_answers_by_arrival(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monitoring.summary.compare", lambda *_: ([], None))
-    monkeypatch.setattr(monitor, "WINDOW_ROWS", 240)
+    monkeypatch.setattr("monitoring.monitor.summary.compare", lambda *_: ([], None))
+    monkeypatch.setattr(job, "WINDOW_ROWS", 240)
     when = datetime(2013, 9, 20, 12)
     records: list[Record] = world.flights("long ago", when, 220, 0.5, arrived=recently(days=29))
     records += world.flights("before", when, 220, 0.5, arrived=recently(hours=2))
@@ -135,7 +135,7 @@ def test_the_window_is_the_champion_s_newest_answers_by_arrival(world: World, mo
     assert (window["rows"], window["quality"]["auc"]) == (240, 1.0)
     assert window["models"] == {world.digest: 240}
     assert datetime.fromisoformat(window["last"]).timestamp() == pytest.approx(time.time() - 3600, abs=60)
-    monkeypatch.setattr(monitor, "WINDOW_ROWS", 10_000)
+    monkeypatch.setattr(job, "WINDOW_ROWS", 10_000)
     assert world.run(files=False)["window"]["rows"] == 460, "not those of 29 days ago"
 
 
@@ -150,7 +150,7 @@ def test_a_monitor_that_watches_another_model_than_is_served_does_not_know(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after `kubectl rollout undo` of the service alone: the former model answers again, and nobody looks at it."""
-    monkeypatch.setattr("monitoring.summary.compare", lambda *_: ([], None))
+    monkeypatch.setattr("monitoring.monitor.summary.compare", lambda *_: ([], None))
     when = datetime(2013, 9, 20, 12)
     watched = world.flights("watched", when, 240, 0.5, arrived=recently(hours=2))
     world.log([*watched, *world.flights("before", when, 90, 0.5, digest="e" * 64, arrived=recently(hours=3))])
@@ -166,7 +166,7 @@ def test_an_empty_log_is_unknown_and_not_an_error(world: World) -> None:
     assert report["months"] == []
     assert (report["window"]["rows"], report["window"]["quality"]) == (0, None)
     assert "has answered nothing" in report["window"]["quality_unknown"]
-    assert reports.newest(world.database).report == report
+    assert results.newest(world.database).report == report
 
 
 def test_no_log_at_all_is_an_error(world: World) -> None:
@@ -257,18 +257,18 @@ def test_errors_come_from_the_service_s_own_metrics() -> None:
     )
     assert b"} 7.0" in text
     with page(text) as url:
-        assert monitor.errors(url) == {"errors": {"rest": 2, "grpc": 1}, "errors_unknown": None}
+        assert job.errors(url) == {"errors": {"rest": 2, "grpc": 1}, "errors_unknown": None}
 
 
 def test_errors_are_unknown_with_the_reason() -> None:
-    assert monitor.errors(None)["errors_unknown"] == "no address of the service's metrics was given"
-    unreachable = monitor.errors("http://127.0.0.1:9/metrics")
+    assert job.errors(None)["errors_unknown"] == "no address of the service's metrics was given"
+    unreachable = job.errors("http://127.0.0.1:9/metrics")
     assert unreachable["errors"] is None
     assert "http://127.0.0.1:9/metrics" in unreachable["errors_unknown"]
     with page(b"<html>not metrics") as url:
-        assert monitor.errors(url)["errors"] is None
+        assert job.errors(url)["errors"] is None
     with page(b"# TYPE up gauge\nup 1.0\n") as url:
-        assert "must have windsock_requests_total" in monitor.errors(url)["errors_unknown"]
+        assert "must have windsock_requests_total" in job.errors(url)["errors_unknown"]
 
 
 def test_the_command_needs_database_store_and_key_alone(world: World, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -286,7 +286,7 @@ def test_the_command_needs_database_store_and_key_alone(world: World, tmp_path_f
     command = [sys.executable, "-c", code, "monitor"]
     run = subprocess.run(command, cwd=nowhere, env=environment, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
-    report = reports.newest(world.database).report
+    report = results.newest(world.database).report
     assert report is not None
     assert [month["month"] for month in report["months"]] == ["2013-07"]
     assert list(nowhere.iterdir()) == []

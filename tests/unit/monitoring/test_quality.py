@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import brier_score_loss, roc_auc_score
 from sklearn.metrics import log_loss as sklearn_log_loss
 
-from monitoring import quality
+from monitoring.statistics import quality
 
 Rows = tuple[NDArray[np.bool_], NDArray[np.float64]]
 

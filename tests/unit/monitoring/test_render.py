@@ -12,11 +12,11 @@ from matplotlib.image import imread
 from numpy.typing import NDArray
 
 from contracts.errors import DataError, Unavailable
-from monitoring import render
-from monitoring.canvas import Box, Canvas
-from monitoring.draw import Line, panel
-from monitoring.prometheus import Prometheus, Series, filled, rule_queries
-from monitoring.units import clock, formatted, ticks
+from monitoring.boards.preview import render
+from monitoring.boards.preview.canvas import Box, Canvas
+from monitoring.boards.preview.draw import Line, panel
+from monitoring.boards.preview.units import clock, formatted, ticks
+from monitoring.boards.query import Prometheus, Series, filled, rule_queries
 
 TIME = np.arange(100.0) * 5 + 1_700_000_000
 SPAN = (float(TIME[0]), float(TIME[-1]))

@@ -14,14 +14,14 @@ import sqlalchemy as sa
 
 from contracts.errors import DataError, ParameterError, Unavailable
 from contracts.features import CATEGORY, NUMERIC
-from monitoring import spool as module
-from monitoring import writer as writer_module
-from monitoring.log import LABELS, PREDICTIONS, connect, create_tables, open_database
-from monitoring.metrics import Metrics
-from monitoring.reader import read_predictions
-from monitoring.spool import LabelRecord, PredictionRecord, Spool
-from monitoring.writer import Writer
-from tests.serving import wait_until
+from monitoring.log import spool as module
+from monitoring.log import writer as writer_module
+from monitoring.log.reader import read_predictions
+from monitoring.log.spool import LabelRecord, PredictionRecord, Spool
+from monitoring.log.tables import LABELS, PREDICTIONS, connect, create_tables, open_database
+from monitoring.log.writer import Writer
+from monitoring.metrics.declared import Metrics
+from tests.support.serving import wait_until
 
 NOON = datetime(2013, 7, 1, 12)
 

@@ -20,15 +20,16 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from contracts.errors import Unavailable
 from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES
-from monitoring import gauges, page, reports
-from monitoring.drift import NAMES, FeatureDrift
-from monitoring.reports import Newest
-from monitoring.watch import STALE_SECONDS, Watcher
-from tests.serving import free_ports, wait_until
-from tests.tiny import PROMISED
+from monitoring.monitor import gauges, page
+from monitoring.monitor import results as reports
+from monitoring.monitor.drift import NAMES, FeatureDrift
+from monitoring.monitor.results import Newest
+from monitoring.monitor.server import STALE_SECONDS, Watcher
+from tests.support.serving import free_ports, wait_until
+from tests.support.tiny import PROMISED
 from tests.unit.monitoring.conftest import World, make_world, recently
 
-RULES = Path(__file__).parents[3] / "monitoring/rules/alerts.yml"
+RULES = Path(__file__).parents[3] / "deploy/observability/rules/alerts.yml"
 AWAY = "postgresql+psycopg://windsock:hush@127.0.0.1:9/windsock"
 DRIFT = [FeatureDrift(name, "wasserstein", 0.1, i / 100, i >= 10, 0.25, 0.0) for i, name in enumerate(NAMES)]
 DRIFT[0] = FeatureDrift(NAMES[0], "wasserstein", 0.1, None, None, 1.0, 0.0, "too few")
@@ -37,7 +38,7 @@ PAGE = b"<!doctype html><p>Evidently's</p>"
 
 @pytest.fixture(autouse=True)
 def no_evidently(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monitoring.summary.compare", lambda *_: (DRIFT, PAGE))
+    monkeypatch.setattr("monitoring.monitor.summary.compare", lambda *_: (DRIFT, PAGE))
 
 
 @pytest.fixture
@@ -171,7 +172,7 @@ def test_a_question_that_hangs_is_a_database_that_is_away(busy: World, monkeypat
     watcher = Watcher(busy.database)
     watcher.look()
     moment = watcher._looked + STALE_SECONDS + 7
-    monkeypatch.setattr("monitoring.watch.time.monotonic", lambda: moment)
+    monkeypatch.setattr("monitoring.monitor.server.time.monotonic", lambda: moment)
     assert watcher.trouble == "the database has not answered for 37 s"
 
 
@@ -224,7 +225,8 @@ def test_the_page_shows_months_drift_and_links_and_needs_no_network(busy: World)
 
 def test_a_reader_never_sees_half(busy: World, monkeypatch: pytest.MonkeyPatch) -> None:
     first = busy.run(files=False)
-    monkeypatch.setattr("monitoring.reports.gzip.compress", lambda *_, **__: 1 / 0)  # between the result and its pages
+    # Between the result and its pages.
+    monkeypatch.setattr("monitoring.monitor.results.gzip.compress", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         busy.run(files=False)
     monkeypatch.undo()

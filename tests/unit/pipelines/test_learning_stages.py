@@ -19,11 +19,13 @@ from contracts.params import Ingest, Params, Train
 from contracts.tables import FEATURE_TABLE
 from models.export import to_onnx
 from models.score import score
-from monitoring.quality import Interval
-from pipelines import checkpoint, compress, evaluate, tables, tracking, train
-from pipelines.compress import MAX_BYTES, decide
-from pipelines.samples import read_flights, split
-from tests.learned import PARAMS, world
+from monitoring.statistics.quality import Interval
+from pipelines import checkpoint, parquet
+from pipelines.dataset import read_flights, split
+from pipelines.stages import compress, evaluate, train
+from pipelines.stages.compress import MAX_BYTES, decide
+from registry import tracking
+from tests.support.learned import PARAMS, world
 
 TRAIN = Train(
     seed=0,
@@ -68,7 +70,9 @@ def _write_features(root: Path, rows: int) -> None:
         for name, column in zip(NUMERIC_NAMES, made.numeric.T, strict=True)
     }
     names = dict(zip(CATEGORY_NAMES, made.category.T.tolist(), strict=True))
-    tables.write(root / "data/features.parquet", pa.table(keys | numbers | names, schema=tables.schema(FEATURE_TABLE)))
+    parquet.write(
+        root / "data/features.parquet", pa.table(keys | numbers | names, schema=parquet.schema(FEATURE_TABLE))
+    )
     write_json(root / "reports/ingest.json", {"source_sha256": {"made.csv": "0" * 64}})
 
 

@@ -6,8 +6,8 @@ import ibis
 import pandas as pd
 import pytest
 
-from pipelines import featurize
 from pipelines.rolling import HOUR, Rolling, line, mean, minute, of_queries, total
+from pipelines.stages import featurize
 
 CUTOFF = 10_000
 

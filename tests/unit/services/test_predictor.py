@@ -12,12 +12,12 @@ import pytest
 
 from contracts.artifact import Artifact, verify
 from contracts.errors import ArtifactInvalid, ContractViolation, InvalidInput, Unavailable
-from monitoring.metrics import Metrics
-from monitoring.spool import Record, Spool
-from services.predictor import Predictor, Request, as_utc
-from tests.payloads import rows
-from tests.serving import Store
-from tests.tiny import tiny_model
+from monitoring.log.spool import Record, Spool
+from monitoring.metrics.declared import Metrics
+from services.core.predictor import Predictor, Request, as_utc
+from tests.support.payloads import rows
+from tests.support.serving import Store
+from tests.support.tiny import tiny_model
 
 
 class Disk:

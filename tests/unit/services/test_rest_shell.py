@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from contracts.errors import Unavailable
-from monitoring.metrics import Metrics
-from services.auth import Guard
-from services.batches import Batches
-from services.predictor import Request
-from services.rest import Rest
-from tests.payloads import records, rows
+from monitoring.metrics.declared import Metrics
+from services.core.auth import Guard
+from services.core.large_requests import LargeRequests
+from services.core.predictor import Request
+from services.rest.app import Rest
+from tests.support.payloads import records, rows
 
 
 class Core:
@@ -40,7 +40,7 @@ def post(core: Core, body: bytes, *parts: bytes) -> tuple[int, dict[str, Any], d
         sent.append(message)
 
     metrics = Metrics()
-    app = Rest(core, Guard(None), metrics, Batches(metrics))  # type: ignore[arg-type] # the core is played
+    app = Rest(core, Guard(None), metrics, LargeRequests(metrics))  # type: ignore[arg-type] # the core is played
     asyncio.run(app({"type": "http", "method": "POST", "path": "/v1/predict", "headers": []}, receive, send))
     return sent[0]["status"], json.loads(sent[1]["body"]), dict(sent[0]["headers"])
 

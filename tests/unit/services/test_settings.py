@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from contracts.errors import ParameterError, Unauthenticated
-from services.auth import Guard, ensure_token, read_token
-from services.settings import load_settings
+from services.core.auth import Guard, ensure_token, read_token
+from services.process.settings import load_settings
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 
 from contracts.errors import Code, ContractViolation, NotFound, WindsockError
-from services.status import STATUS, describe
+from services.core.status import STATUS, describe
 
 
 def _all(kind: type[WindsockError]) -> list[type[WindsockError]]:

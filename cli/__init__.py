@@ -1,0 +1,64 @@
+"""`windsock`, the one console script. A command's module is imported when it is asked for, and what the command needs
+when it runs: `--help` answers at once, and an image holds only the modules of its own commands.
+"""
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Final
+
+import click
+
+# Command -> its module, its name there, and the first sentence of its help.
+COMMANDS: Final = {
+    "stage": ("cli.line", "stage", "Run one DVC stage."),
+    "release": (
+        "cli.line",
+        "release",
+        "Verify the candidate, copy it to the store under its digest, make it champion.",
+    ),
+    "serve": ("cli.service", "serve", "Serve the champion over REST and gRPC."),
+    "replay": (
+        "cli.line",
+        "replay",
+        "Send every real flight of some months to a running service, and its label when it would have landed.",
+    ),
+    "monitor": (
+        "cli.monitor",
+        "monitor",
+        "Report quality, drift, latency and errors by month, from the prediction log and the champion.",
+    ),
+    "demo": ("cli.line", "demo", "Reproduce, release, serve, replay, monitor and judge."),
+    "alerts": ("cli.monitor", "alerts", "Receive Alertmanager's webhook and write each alert to the log."),
+    "dashboards": ("cli.boards", "dashboards", "Grafana dashboards as code: build, check and draw them."),
+    "stack": ("cli.local", "stack", "Service, monitor, Prometheus and Alertmanager as local processes, until Ctrl-C."),
+    "cluster": (
+        "cli.cluster",
+        "cluster",
+        "A Kubernetes cluster of your own with everything in it, through docker, kind and kubectl.",
+    ),
+}
+
+
+class _Commands(click.Group):
+    """The commands of `COMMANDS` of which the module is there."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
+        return sorted(name for name, (module, _, _) in COMMANDS.items() if find_spec(module))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        found: click.Command = getattr(import_module(module), attribute)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """From the table: the modules stay unread."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][2]) for name in self.list_commands(ctx)])
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="windsock")
+def main() -> None:
+    """Train, release, serve and watch a flight-delay model on real data."""

@@ -1,0 +1,183 @@
+"""`make cluster-demo`: a week of flights through the cluster, and what its monitoring says of them."""
+
+import json
+import logging
+import time
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from contracts.artifact import MODEL_NAME
+from contracts.errors import DataError, Unavailable
+from demo.replay import read_token, replay
+from deploy.cluster.pod_trouble import explain
+from deploy.cluster.settings import NAMESPACE, Cluster
+from deploy.cluster.tools import Kubectl, step
+
+logger = logging.getLogger(__name__)
+
+MONTH: Final = "2013-07"  # its first week: new to a model that was trained on what came before
+DAYS: Final = 7
+JOB: Final = "monitor-demo"
+MOVED_SECONDS: Final = 60.0
+JOB_SECONDS: Final = 300.0
+ALERT_SECONDS: Final = 120.0  # Prometheus tells a new Alertmanager within a minute
+
+
+def show(cluster: Cluster) -> bool:
+    """Replay, labels, monitor, page, targets, alerts. Whether rows were found, targets are up, alerts arrive.
+
+    Raises:
+        WindsockError: no cluster, no features, or a part that does not answer.
+    """
+    if not cluster.kubeconfig.exists():
+        raise Unavailable(
+            "`make cluster-demo` must find the cluster of this checkout, got none; `make cluster-up` first"
+        )
+    seconds, kubectl = dict[str, float](), Kubectl(cluster.kubeconfig)
+    week, token = cluster.folder / "week.parquet", read_token(cluster.root / "secrets/token")
+    model = json.loads(_get(f"http://{cluster.address('rest')}/v2/models/{MODEL_NAME}", token))["versions"][0]
+    logger.info("model %s answers", model)
+    flights = _write_week(cluster.root / "data/features.parquet", week)
+    with step(f"{flights} flights over REST and gRPC, and their labels", seconds):
+        sent = replay(
+            week,
+            *(MONTH, MONTH),
+            rest=f"http://{cluster.address('rest')}",
+            grpc=cluster.address("grpc"),
+            token_file=cluster.root / "secrets/token",
+            evidence=cluster.folder / "replay.json",
+        )
+    with step("their rows in PostgreSQL", seconds):
+        found = _count_rows(kubectl, sent.ids)
+    with step("the monitor's job, and its result on the page", seconds):
+        started = datetime.now(UTC).replace(microsecond=0)
+        _run_monitor(kubectl)
+        _wait_for_result(f"http://{cluster.address('monitor')}/report.json", started)
+    page = _get(f"http://{cluster.address('monitor')}/")
+    logger.info("monitor's page: %.0f kB at http://%s/", len(page) / 1e3, cluster.address("monitor"))
+    up = _say_targets(json.loads(_get(f"http://{cluster.address('prometheus')}/api/v1/targets")))
+    with step("the Watchdog has reached Alertmanager", seconds):
+        heard = _wait_for_watchdog(f"http://{cluster.address('alertmanager')}/api/v2/alerts")
+    answered = int((~np.isnan(sent.scores)).sum())
+    logger.info("%d flights: %d answered, %d rows in PostgreSQL, %d labels", flights, answered, found, sent.labels)
+    return up and heard and flights == answered == found
+
+
+def _write_week(features: Path, week: Path) -> int:
+    """The first days of the month as a table of its own. Returns its rows.
+
+    The log counts an id once, so each call gives the flights ids of its own: what answers now is what is measured.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    try:
+        month = pq.read_table(features, filters=[("local_month", "=", MONTH)])
+    except (OSError, ValueError) as error:
+        raise DataError(f"`{features}` must be the table of features, got: {error}; run `make repro`") from error
+    first = pc.min(month["predicted_at"]).as_py()
+    table = month.filter(pc.less(month["predicted_at"], np.datetime64(first, "us") + np.timedelta64(DAYS, "D")))
+    now = f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
+    ids = pa.array([f"{now}-{flight}" for flight in table["flight_id"].to_pylist()])
+    table = table.set_column(table.schema.get_field_index("flight_id"), "flight_id", ids)
+    week.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, week)
+    return int(table.num_rows)
+
+
+def _count_rows(kubectl: Kubectl, ids: Any) -> int:
+    """Of these requests, in the prediction log; waits for the spools to be moved."""
+    deadline, wanted = time.monotonic() + MOVED_SECONDS, {str(one) for one in ids}
+    while True:
+        found = len(wanted & set(_query(kubectl, "SELECT request_id FROM predictions").split()))
+        if found == len(wanted) or time.monotonic() > deadline:
+            return found
+        time.sleep(1)
+
+
+def _query(kubectl: Kubectl, sql: str) -> str:
+    command = ("psql", "--username=windsock", "--tuples-only", "--no-align", f"--command={sql}")
+    return kubectl("exec", "--namespace", NAMESPACE, "postgres-0", "--", *command)
+
+
+def _run_monitor(kubectl: Kubectl) -> None:
+    """Now, and not at the hour."""
+    kubectl("delete", "job", JOB, "--namespace", NAMESPACE, "--ignore-not-found", "--wait")
+    kubectl("create", "job", JOB, "--namespace", NAMESPACE, "--from=cronjob/monitor")
+    deadline = time.monotonic() + JOB_SECONDS
+    while not (status := _job_status(kubectl)).get("succeeded"):
+        if status.get("failed") or time.monotonic() > deadline:
+            raise Unavailable(
+                f"the monitor's job must succeed, got: {explain(kubectl, 'job/monitor')}; mend it and run this again"
+            )
+        time.sleep(1)
+    for line in kubectl("logs", f"job/{JOB}", "--namespace", NAMESPACE, "--tail=20").splitlines():
+        logger.info("  %s", line)
+
+
+def _job_status(kubectl: Kubectl) -> dict[str, Any]:
+    status: dict[str, Any] = json.loads(kubectl("get", "job", JOB, "--namespace", NAMESPACE, "--output", "json"))[
+        "status"
+    ]
+    return status
+
+
+def _wait_for_result(url: str, since: datetime) -> None:
+    """The page looks into the database every few seconds."""
+    deadline = time.monotonic() + MOVED_SECONDS
+    while (made := _result_time(url)) is None or made < since:
+        if time.monotonic() > deadline:
+            raise Unavailable(
+                f"`{url}` must show the monitor's newest result, got an older one; see the log of its pod"
+            )
+        time.sleep(0.5)
+
+
+def _result_time(url: str) -> datetime | None:
+    """None: there is no result yet, which is a 404."""
+    try:
+        return datetime.fromisoformat(json.loads(_get(url))["generated_at"])
+    except Unavailable:
+        return None
+
+
+def _say_targets(told: dict[str, Any]) -> bool:
+    targets = told["data"]["activeTargets"]
+    for target in targets:
+        labels = target["labels"]
+        logger.info("target %-18s %-50s %s", labels["job"], labels["instance"], target["health"])
+    return bool(targets) and all(target["health"] == "up" for target in targets)
+
+
+def _wait_for_watchdog(url: str) -> bool:
+    """Say which alerts there are, once the one that always fires has arrived. Whether it has."""
+    deadline = time.monotonic() + ALERT_SECONDS
+    while True:
+        alerts = json.loads(_get(url))
+        heard = any(alert["labels"]["alertname"] == "Watchdog" for alert in alerts)
+        if heard or time.monotonic() > deadline:
+            break
+        time.sleep(1)
+    for alert in alerts:
+        logger.info("alert  %-18s %s", alert["labels"]["alertname"], alert["annotations"].get("summary", ""))
+    if not heard:
+        logger.error("Watchdog must be among the alerts; see docs/runbooks/Watchdog.md")
+    return heard
+
+
+def _get(url: str, token: str | None = None) -> bytes:
+    request = urllib.request.Request(url)  # noqa: S310 - http, and our own address
+    if token:
+        request.add_header("Authorization", f"Bearer {token}")
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - as above
+            content: bytes = answer.read()
+            return content
+    except (urllib.error.URLError, OSError) as error:
+        raise Unavailable(f"`{url}` must answer, got: {error}; `make cluster-up` mends what is missing") from error

@@ -1,0 +1,22 @@
+"""`make cluster-down`: the cluster, its volumes, its secrets and its kubeconfig go; images, models and keys stay."""
+
+import logging
+import shutil
+
+from deploy.cluster.nodes import delete
+from deploy.cluster.preflight import check_tools, find_nodes
+from deploy.cluster.settings import Cluster
+
+logger = logging.getLogger(__name__)
+
+
+def down(cluster: Cluster) -> None:
+    """
+    Raises:
+        Unavailable: the cluster of that name is not ours; it is left alone.
+    """
+    check_tools()
+    there = bool(find_nodes(cluster))
+    delete(cluster)
+    shutil.rmtree(cluster.folder, ignore_errors=True)
+    logger.info("%s is gone" if there else "there was no cluster %s", cluster.name)

@@ -1,0 +1,143 @@
+"""An overlay of k8s/ with what git cannot know filled in: image tags, the model, the verifying key, the door's address.
+
+It is written as a kustomization of its own beside the kubeconfig, `state/cluster/overlay`: what is applied can be read.
+"""
+
+import ipaddress
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Final
+
+from contracts.artifact import verify
+from contracts.errors import DataError, ParameterError
+from contracts.files import write_atomic
+from deploy.cluster.images import Images
+from deploy.cluster.tools import run
+
+MAX_MODEL_BYTES: Final = 1 << 20  # of a ConfigMap
+OVERLAYS: Final = ("kind", "kind-grafana", "production")
+
+
+def render(
+    root: Path, overlay: str, images: Images, folder: Path, door: str | None = None, registry: str | None = None
+) -> bytes:
+    """YAML of everything in the overlay, with the champion of `artifacts/store`.
+
+    Args:
+        folder: is replaced by the generated kustomization.
+        door: address that requests through NodePorts come from; None where there are none.
+        registry: prefix of our images, "registry.example.com/team"; None leaves the overlay's.
+
+    Raises:
+        DataError: no released model, or one that no ConfigMap can hold.
+        ArtifactInvalid: it does not verify.
+    """
+    if overlay not in OVERLAYS:
+        raise ParameterError(f"`overlay` must be one of {', '.join(OVERLAYS)}, got {overlay!r}")
+    digest, files = find_model(root)
+    public_key = root / "secrets/signing.pub"
+    shutil.rmtree(folder, ignore_errors=True)
+    for path in files:
+        write_atomic(folder / "model" / path.name, path.read_bytes())
+    write_atomic(folder / "model" / "champion", f"{digest}\n".encode())
+    write_atomic(folder / "signing.pub", public_key.read_bytes())
+    kustomization = _kustomization(root, overlay, images, folder, digest, [path.name for path in files], door, registry)
+    write_atomic(folder / "kustomization.yaml", (json.dumps(kustomization, indent=1) + "\n").encode())
+    return run("kubectl", "kustomize", str(folder)).encode()
+
+
+def find_model(root: Path) -> tuple[str, list[Path]]:
+    """Digest and files of the champion, verified and small enough.
+
+    Raises:
+        DataError: no released model, or one that no ConfigMap can hold.
+        ArtifactInvalid: it does not verify.
+    """
+    store = root / "artifacts/store"
+    try:
+        digest = (store / "champion").read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise DataError(
+            f"`{store / 'champion'}` must name a released model, got none; run `make repro release` first"
+        ) from error
+    verify(store / digest, root / "secrets/signing.pub", digest)
+    files = sorted(path for path in (store / digest).iterdir() if path.is_file())
+    size = sum(path.stat().st_size for path in files)
+    if size > MAX_MODEL_BYTES - 4096:
+        raise DataError(
+            f"the model must have at most {MAX_MODEL_BYTES} bytes to travel as a ConfigMap, got {size}; "
+            "docs/adr/0015 names other ways"
+        )
+    return digest, files
+
+
+def _kustomization(
+    root: Path,
+    overlay: str,
+    images: Images,
+    folder: Path,
+    digest: str,
+    files: list[str],
+    door: str | None,
+    registry: str | None,
+) -> dict[str, Any]:
+    """JSON, which is YAML."""
+    name = f"model-{digest[:12]}"
+    patches = _mount(name, digest, files)
+    cause = {"kubernetes.io/change-cause": f"{images.serving}, model {digest[:12]}"}
+    annotate = {"op": "add", "path": "/metadata/annotations", "value": cause}
+    patches.append(_patch("Deployment", "serving", annotate))
+    if door is not None:
+        cidr = f"{ipaddress.ip_address(door)}/32"
+        open_door = {"op": "replace", "path": "/spec/ingress/0/from/0/ipBlock/cidr", "value": cidr}
+        patches.append(_patch("NetworkPolicy", "(grafana-)?doors?", open_door))
+    return {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "namespace": "windsock",
+        "resources": [os.path.relpath(root / "k8s/overlays" / overlay, folder)],
+        "configMapGenerator": [
+            {
+                "name": name,  # content-named already: a hash on top would say the same again
+                "files": [f"model/{file}" for file in ("champion", *files)],
+                "options": {"disableNameSuffixHash": True, "immutable": True},
+            },
+            {"name": "model-public-key", "files": ["signing.pub"], "options": {"immutable": True}},
+        ],
+        "images": [_image(image, registry) for image in (images.serving, images.monitor)],
+        "patches": patches,
+    }
+
+
+def _mount(name: str, digest: str, files: list[str]) -> list[dict[str, Any]]:
+    """Patches that give the ConfigMap with the model to everything that reads it, as a store."""
+    items = [
+        {"key": "champion", "path": "store/champion"},
+        *({"key": file, "path": f"store/{digest}/{file}"} for file in files),
+    ]
+    volume = {"name": "models", "configMap": {"name": name, "items": items}}
+    return [
+        _patch(
+            *(kind, workload),
+            {"op": "test", "path": f"{path}/name", "value": "models"},
+            {"op": "replace", "path": path, "value": volume},
+        )
+        for kind, workload, path in (
+            ("Deployment", "serving", "/spec/template/spec/volumes/0"),
+            ("Deployment", "monitor", "/spec/template/spec/volumes/0"),
+            ("CronJob", "monitor", "/spec/jobTemplate/spec/template/spec/volumes/0"),
+        )
+    ]
+
+
+def _patch(kind: str, name: str, *operations: dict[str, Any]) -> dict[str, Any]:
+    """JSON Patch (RFC 6902) of the objects of that kind and name, a regular expression."""
+    return {"target": {"kind": kind, "name": name}, "patch": json.dumps(operations)}
+
+
+def _image(image: str, registry: str | None) -> dict[str, str]:
+    name, tag = image.rsplit(":", 1)
+    short = name.rsplit("/", 1)[1]
+    return {"name": name, "newTag": tag} | ({"newName": f"{registry}/{short}"} if registry else {})

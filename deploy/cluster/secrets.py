@@ -1,0 +1,75 @@
+"""Secrets of the cluster: made when they are missing, never replaced, never in git, never on a command line."""
+
+import base64
+import json
+import logging
+import secrets
+from pathlib import Path
+
+from contracts.errors import Unavailable
+from contracts.files import write_atomic
+from deploy.cluster.settings import NAMESPACE
+from deploy.cluster.tools import Kubectl
+from services.core.auth import ensure_token, read_token
+
+logger = logging.getLogger(__name__)
+
+
+def ensure_secrets(kubectl: Kubectl, token_file: Path, grafana: bool = False) -> None:
+    """The database's password, the service's token, Grafana's password when it is wanted."""
+    present = kubectl("get", "secrets", "--namespace", NAMESPACE, "--output", "name").split()
+    if "secret/database" not in present:
+        _refuse_old_data(kubectl)
+        password = secrets.token_urlsafe(32)
+        _create(kubectl, "database", {"password": password, "pg_service.conf": service_file(password)})
+    if grafana and "secret/grafana" not in present:
+        _create(kubectl, "grafana", {"password": secrets.token_urlsafe(24)})
+    if "secret/service-token" in present:
+        _keep_token(kubectl, token_file)
+    else:
+        ensure_token(token_file)
+        _create(kubectl, "service-token", {"token": read_token(token_file)})
+
+
+def service_file(password: str) -> str:
+    """What libpq reads for `service=windsock`: the one place with address and password of the database."""
+    return (
+        f"[windsock]\nhost=postgres.{NAMESPACE}.svc.cluster.local\nport=5432\ndbname=windsock\nuser=windsock\n"
+        f"password={password}\nconnect_timeout=5\nkeepalives_idle=10\nkeepalives_interval=5\nkeepalives_count=3\n"
+    )
+
+
+def read_secret(kubectl: Kubectl, name: str, key: str) -> str:
+    told = json.loads(kubectl("get", "secret", name, "--namespace", NAMESPACE, "--output", "json"))
+    return base64.b64decode(told["data"][key]).decode()
+
+
+def _refuse_old_data(kubectl: Kubectl) -> None:
+    claims = kubectl("get", "persistentvolumeclaims", "--namespace", NAMESPACE, "--output", "name").split()
+    if "persistentvolumeclaim/data-postgres-0" in claims:
+        raise Unavailable(
+            "the Secret `database` must be there as long as its data is, got the volume `data-postgres-0` without it; "
+            "restore the Secret, or delete the volume claim (its rows with it) and run this again"
+        )
+
+
+def _keep_token(kubectl: Kubectl, token_file: Path) -> None:
+    """The cluster's token counts: a laptop that lost its file gets it back, one that has another is told."""
+    token = read_secret(kubectl, "service-token", "token")
+    if not token_file.exists():
+        write_atomic(token_file, f"{token}\n".encode(), mode=0o600)
+    elif read_token(token_file) != token:
+        logger.warning(
+            "%s is not the cluster's token, which is kept; to take the file's, `kubectl delete secret service-token`",
+            token_file,
+        )
+
+
+def _create(kubectl: Kubectl, name: str, values: dict[str, str]) -> None:
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": NAMESPACE, "labels": {"app.kubernetes.io/part-of": "windsock"}},
+        "stringData": values,
+    }
+    kubectl("create", "-f", "-", stdin=json.dumps(manifest).encode())

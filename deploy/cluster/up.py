@@ -1,0 +1,214 @@
+"""`make cluster-up`: from nothing, or from wherever an earlier run ended, to a cluster that answers."""
+
+import json
+import logging
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+from contracts.errors import Unavailable
+from contracts.files import write_json
+from deploy.cluster.images import GRAFANA, PUBLIC, Images, build, load, name_images, workers
+from deploy.cluster.manifests import find_model, render
+from deploy.cluster.nodes import address, ensure_nodes
+from deploy.cluster.pod_trouble import explain, is_ready
+from deploy.cluster.preflight import check, find_nodes
+from deploy.cluster.secrets import ensure_secrets
+from deploy.cluster.settings import NAMESPACE, Cluster
+from deploy.cluster.tools import APPLY, Kubectl, step
+from services.rest.docs_page import example
+
+logger = logging.getLogger(__name__)
+
+METRICS_SERVER: Final = "k8s/components/autoscaling/metrics-server"
+ANSWER_SECONDS: Final = 60.0
+ROLLOUTS: Final = (
+    "statefulset/postgres",
+    "deployment/serving",
+    "statefulset/prometheus",
+    "statefulset/alertmanager",
+    "deployment/monitor",
+)
+
+
+def up(cluster: Cluster, grafana: bool = False) -> dict[str, float]:
+    """Make it so. Returns the seconds of each step; `total` is all of it.
+
+    Raises:
+        WindsockError: one sentence on what is missing or was refused. Nothing is taken away: run it again when mended.
+    """
+    started, seconds = time.monotonic(), dict[str, float]()
+    with step("checks: model, docker, kind, kubectl, disk, ports", seconds):
+        find_model(cluster.root)
+        check(cluster)
+        made_now = not (cluster.complete.exists() and find_nodes(cluster))
+    images = name_images(cluster.root)
+    with ThreadPoolExecutor(max_workers=1) as builder:  # builds wait for the network, the cluster for itself
+        built = builder.submit(_build, cluster.root, images, seconds)
+        with step("three nodes", seconds):
+            nodes = ensure_nodes(cluster)
+        kubectl = Kubectl(cluster.kubeconfig)
+        with step("metrics-server, namespace, secrets", seconds):
+            _lay_foundations(cluster, kubectl, grafana)
+        with step("manifests: the server takes them", seconds):
+            manifests = _render(cluster, images, nodes, grafana)
+            _judge(kubectl, manifests)
+        _load_public(cluster, workers(nodes), grafana, seconds)
+        # The database first: its image is there already, and no spool need wait for it.
+        kubectl.apply(manifests, "--selector=app.kubernetes.io/name=postgres")
+        built_now = built.result()
+    _load_ours(cluster, images, workers(nodes), seconds)
+    with step("manifests applied", seconds):
+        kubectl.apply(manifests)
+    with step("all pods ready", seconds):
+        _wait(kubectl, (*ROLLOUTS, "deployment/grafana") if grafana else ROLLOUTS)
+        _finish_metrics(cluster, kubectl)
+    with step("an answer over REST", seconds):
+        _wait_for_answer(cluster)
+    seconds["total"] = round(time.monotonic() - started, 1)
+    _remember(cluster, {"seconds": seconds, "made_now": made_now, "built_now": built_now})
+    logger.info("%-58s %6.1f s", "cluster is up", seconds["total"])
+    return seconds
+
+
+def _remember(cluster: Cluster, told: dict[str, Any]) -> None:
+    """What this run took, what the making of the cluster took, and a request to try."""
+    write_json(cluster.folder / "flight.json", {"flights": [example()]})
+    write_json(cluster.folder / "up.json", told)
+    if told["made_now"]:
+        write_json(cluster.folder / "made.json", told)
+
+
+def _build(root: Path, images: Images, seconds: dict[str, float]) -> bool:
+    """Whether any was built now."""
+    built_now = False
+    for target, image in (("serving", images.serving), ("monitor", images.monitor)):
+        with step(f"image {image}", seconds):
+            built_now |= build(root, target, image)
+    return built_now
+
+
+def _load_public(cluster: Cluster, names: list[str], grafana: bool, seconds: dict[str, float]) -> None:
+    with step("public images onto the data worker", seconds):
+        for image in (*PUBLIC, GRAFANA) if grafana else PUBLIC:
+            load(cluster, image, names[:1])
+
+
+def _load_ours(cluster: Cluster, images: Images, names: list[str], seconds: dict[str, float]) -> None:
+    with step("serving image onto both workers", seconds):
+        load(cluster, images.serving, names)
+    with step("monitor image onto the data worker", seconds):
+        load(cluster, images.monitor, names[:1])
+
+
+def _lay_foundations(cluster: Cluster, kubectl: Kubectl, grafana: bool) -> None:
+    """What needs no image of ours. The APIService comes later, when its pod answers."""
+    kubectl.apply(kubectl("kustomize", str(cluster.root / METRICS_SERVER)).encode())
+    kubectl.apply((cluster.root / "k8s/base/namespace.yaml").read_bytes())
+    ensure_secrets(kubectl, cluster.root / "secrets/token", grafana)
+
+
+def _finish_metrics(cluster: Cluster, kubectl: Kubectl) -> None:
+    kubectl("rollout", "status", "deployment/metrics-server", "--namespace", "kube-system", "--timeout=120s")
+    kubectl.apply(kubectl("kustomize", str(cluster.root / METRICS_SERVER / "apiservice")).encode())
+
+
+def _render(cluster: Cluster, images: Images, nodes: list[dict[str, Any]], grafana: bool) -> bytes:
+    door = next(address(node) for node in nodes if node["Name"] == f"/{cluster.control_plane}")
+    return render(cluster.root, "kind-grafana" if grafana else "kind", images, cluster.folder / "overlay", door)
+
+
+def _judge(kubectl: Kubectl, manifests: bytes) -> None:
+    """All or nothing: the server sees everything once without effect."""
+    told = kubectl.attempt(*APPLY, "--dry-run=server", stdin=manifests)
+    if told.returncode != 0:
+        line = next(iter(told.stderr.decode().splitlines()), "no reason")
+        raise Unavailable(
+            f"the manifests must suit the server, got: {line}; nothing was changed: correct k8s/ and run this again"
+        )
+
+
+def _wait(kubectl: Kubectl, rollouts: tuple[str, ...]) -> None:
+    _replace_stuck(kubectl)
+    for rollout in rollouts:
+        done = kubectl.attempt("rollout", "status", rollout, "--namespace", NAMESPACE, "--timeout=120s")
+        if done.returncode != 0:
+            raise Unavailable(
+                f"`{rollout}` must become ready, got: {explain(kubectl, rollout)}; mend it and run this again"
+                f"{_way_back(kubectl) if rollout == 'deployment/serving' else ''}"
+            )
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while _missing_replicas(kubectl):
+        if time.monotonic() > deadline:
+            raise Unavailable(
+                f"the autoscaler must bring `serving` to its minimum, got: {explain(kubectl, 'deployment/serving')}"
+            )
+        time.sleep(0.5)
+
+
+def _way_back(kubectl: Kubectl) -> str:
+    """What to know of a rollout that failed; "" where nothing was served before it."""
+    told = json.loads(kubectl("get", "deployment/serving", "--namespace", NAMESPACE, "--output", "json"))
+    if not told["status"].get("availableReplicas"):
+        return ""
+    undo = f"kubectl rollout undo deployment/serving --namespace {NAMESPACE}"
+    return f". The pods of before serve on; `{undo}` takes the change back"
+
+
+def _replace_stuck(kubectl: Kubectl) -> None:
+    """A StatefulSet waits for a broken pod to become ready before it replaces it by a mended one: for ever."""
+    told = json.loads(kubectl("get", "statefulsets,pods", "--namespace", NAMESPACE, "--output", "json"))["items"]
+    wanted = {
+        one["metadata"]["name"]: one["status"].get("updateRevision") for one in told if one["kind"] == "StatefulSet"
+    }
+    for pod in (one for one in told if one["kind"] == "Pod"):
+        owner = pod["metadata"].get("ownerReferences", [{}])[0]
+        revision = pod["metadata"]["labels"].get("controller-revision-hash")
+        if owner.get("kind") == "StatefulSet" and revision != wanted.get(owner["name"]) and not is_ready(pod):
+            kubectl("delete", "pod", pod["metadata"]["name"], "--namespace", NAMESPACE, "--wait=false")
+
+
+def _missing_replicas(kubectl: Kubectl) -> bool:
+    told = json.loads(kubectl("get", "hpa/serving", "deployment/serving", "--namespace", NAMESPACE, "--output", "json"))
+    scaler, deployment = told["items"]
+    return int(deployment["status"].get("availableReplicas", 0)) < int(scaler["spec"]["minReplicas"])
+
+
+def _wait_for_answer(cluster: Cluster) -> None:
+    """Through the door on 127.0.0.1, as the user will."""
+    url, deadline = f"http://{cluster.address('rest')}/v2/health/ready", time.monotonic() + ANSWER_SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, OSError) as error:
+            if time.monotonic() > deadline:
+                raise Unavailable(
+                    f"`{url}` must answer, got: {error}; the pods are ready, so look at the NetworkPolicy `doors`"
+                ) from error
+        time.sleep(0.5)
+
+
+def guide(cluster: Cluster, grafana: bool = False) -> str:
+    """Where everything is, and a request that works."""
+    lines = [
+        f"REST          http://{cluster.address('rest')}/docs",
+        f"gRPC          {cluster.address('grpc')}",
+        f"Monitor       http://{cluster.address('monitor')}/",
+        f"Prometheus    http://{cluster.address('prometheus')}/",
+        f"Alertmanager  http://{cluster.address('alertmanager')}/",
+        *(
+            [f"Grafana       http://{cluster.address('grafana')}/  (admin; password in the Secret `grafana`)"]
+            if grafana
+            else []
+        ),
+        f"kubectl       export KUBECONFIG={cluster.kubeconfig}",
+        "",
+        f'curl -H "Authorization: Bearer $(cat {cluster.root / "secrets/token"})" \\',
+        f"  --data @{cluster.folder / 'flight.json'} http://{cluster.address('rest')}/v1/predict",
+    ]
+    return "\n".join(lines)

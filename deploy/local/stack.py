@@ -1,0 +1,177 @@
+"""`make stack`: service, Prometheus, Alertmanager, alert receiver and monitor as processes of this machine.
+
+Prometheus and Alertmanager run with the very files of deploy/observability/ that compose and the cluster use; what
+differs, the ports, is written beside copies of them under state/stack/. Whatever was started ends with it.
+"""
+
+import logging
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from contracts.errors import Unavailable
+from contracts.files import write_atomic
+from deploy.local.processes import Program, find_binary, one_running
+
+logger = logging.getLogger(__name__)
+OBSERVABILITY: Final = Path(__file__).parents[1] / "observability"
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    rest: int = 3000
+    grpc: int = 3001
+    metrics: int = 3002
+    monitor: int = 3003
+    alerts: int = 3004
+    prometheus: int = 9090
+    alertmanager: int = 9093
+
+
+# Prometheus' jobs, and the port that each is scraped at.
+JOBS: Final = {
+    "windsock-service": "metrics",
+    "windsock-monitor": "monitor",
+    "prometheus": "prometheus",
+    "alertmanager": "alertmanager",
+}
+
+
+def find_binaries() -> tuple[str, str]:
+    """Prometheus and Alertmanager.
+
+    Raises:
+        Unavailable: one is not on PATH. Says how to get it.
+    """
+    # Debian's name is the longer one.
+    return find_binary("prometheus"), find_binary("alertmanager", "prometheus-alertmanager")
+
+
+def check_ports(ports: Ports) -> None:
+    """
+    Raises:
+        Unavailable: one is taken. Names it.
+    """
+    for name, port in asdict(ports).items():
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                raise Unavailable(
+                    f"port {port} ({name}) must be free, got: {error.strerror}; stop what uses it, "
+                    f"or choose another with --{name}-port"
+                ) from error
+
+
+def configure(folder: Path, ports: Ports, jobs: tuple[str, ...] = tuple(JOBS), pace: str = "5s") -> None:
+    """Copies of the shared files, and this laptop's targets beside them.
+
+    Args:
+        jobs: those that run; the others have no target.
+        pace: of scrapes and rules; the files say 5 s.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written = (OBSERVABILITY / "prometheus.yml").read_text(encoding="utf-8")
+    write_atomic(folder / "prometheus.yml", written.replace("_interval: 5s", f"_interval: {pace}").encode())
+    for rules in sorted((OBSERVABILITY / "rules").glob("*.yml")):
+        write_atomic(folder / "rules" / rules.name, rules.read_bytes())
+    routes = (OBSERVABILITY / "alertmanager.yml").read_text(encoding="utf-8")
+    routes = routes.replace(f"127.0.0.1:{Ports().alerts}/", f"127.0.0.1:{ports.alerts}/")
+    write_atomic(folder / "alertmanager.yml", routes.encode())
+    for job, name in JOBS.items():
+        target = f"- targets: ['127.0.0.1:{getattr(ports, name)}']\n" if job in jobs else "[]\n"
+        write_atomic(folder / f"targets/{job}.yml", target.encode())
+
+
+def programs(folder: Path, ports: Ports) -> list[Program]:
+    """In the order in which they start. They end in the other."""
+    _, alertmanager = find_binaries()
+    ours = [sys.executable, "-m", "cli"]
+    asked = {f"WINDSOCK_{name.upper()}_PORT": str(getattr(ports, name)) for name in ("rest", "grpc", "metrics")}
+    monitor = [*ours, "monitor", "serve", "--port", str(ports.monitor)]
+    route = [
+        alertmanager,
+        f"--config.file={folder / 'alertmanager.yml'}",
+        f"--storage.path={folder / 'alertmanager'}",
+        f"--web.listen-address=127.0.0.1:{ports.alertmanager}",
+        "--cluster.listen-address=",  # one instance: no gossip
+    ]
+    return [
+        Program("service", [*ours, "serve"], ports.rest, "/v2/health/ready", asked),
+        Program("monitor", monitor, ports.monitor, "/metrics", {}),
+        Program("alerts", [*ours, "alerts", "--port", str(ports.alerts)], ports.alerts, "/", {}),
+        Program("alertmanager", route, ports.alertmanager, "/-/ready", {}),
+        prometheus_program(folder, ports),
+    ]
+
+
+def prometheus_program(folder: Path, ports: Ports) -> Program:
+    command = [
+        find_binary("prometheus"),
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'prometheus'}",
+        f"--web.listen-address=127.0.0.1:{ports.prometheus}",
+    ]
+    return Program("prometheus", command, ports.prometheus, "/-/ready", {})
+
+
+@contextmanager
+def running(root: Path, ports: Ports) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
+    """All of it, ready; ended on the way out, whatever happens.
+
+    Raises:
+        Unavailable: a binary or a port cannot be had (nothing was started), or a program does not become ready.
+    """
+    folder = root.resolve() / "state/stack"
+    wanted = programs(folder, ports)
+    check_ports(ports)
+    configure(folder, ports)
+    with ExitStack() as ends:
+        yield {program.name: ends.enter_context(one_running(program, root, folder)) for program in wanted}
+
+
+def run(root: Path, ports: Ports) -> int:
+    """Until Ctrl-C or SIGTERM (0), or until one of them ends by itself (1)."""
+    asked: list[int] = []
+    before = {number: signal.signal(number, _note(asked)) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with running(root, ports) as started:
+            logger.info("%s", guide(ports))
+            while not asked:
+                for name, process in started.items():
+                    if process.poll() is not None:
+                        logger.error("%s ended with status %d: state/stack/%s.log", name, process.returncode, name)
+                        return 1
+                time.sleep(0.2)
+        return 0
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _note(asked: list[int]) -> Callable[[int, object], None]:
+    def handler(number: int, frame: object) -> None:
+        del frame
+        asked.append(number)
+
+    return handler
+
+
+def guide(ports: Ports) -> str:
+    at = "http://127.0.0.1"
+    return f"""
+  service        {at}:{ports.rest}/docs   (gRPC on {ports.grpc}, metrics on {ports.metrics})
+  monitor        {at}:{ports.monitor}
+  Prometheus     {at}:{ports.prometheus}/targets, /alerts
+  Alertmanager   {at}:{ports.alertmanager}
+  alerts         tail -f state/stack/alerts.log
+
+  Now `windsock replay --to 2013-07`, then `windsock monitor`, then `windsock dashboards render`. Ctrl-C ends it all."""

@@ -1,0 +1,152 @@
+"""Dashboards as code: three of them, written as JSON to deploy/observability/dashboards/, where Grafana loads them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from grafana_foundation_sdk.builders import dashboard
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models import dashboard as model
+
+from contracts.errors import DataError
+from contracts.files import write_atomic
+from monitoring.boards import data as board_data
+from monitoring.boards import model as board_model
+from monitoring.boards import service as board_service
+from monitoring.boards.panels import SOURCE, Panel
+
+Rows = tuple[tuple[str, Callable[[], list[Panel]]], ...]  # title of a row, its panels; "" has no title
+FOLDER: Final = Path(__file__).parents[2] / "deploy/observability/dashboards"
+BOARDS: Final[dict[str, tuple[str, str, Rows]]] = {
+    "service": (
+        "windsock_requests_total",
+        "Rate, errors, latency and saturation of the service, by protocol and version.",
+        (
+            ("", board_service.overview),
+            ("Rate and errors", board_service.traffic),
+            ("Latency", board_service.latency),
+            ("Saturation", board_service.saturation),
+        ),
+    ),
+    "model": (
+        "windsock_quality_known|windsock_requests_total",
+        "Measured quality beside the release's own, calibration, and what is predicted.",
+        (
+            ("", board_model.overview),
+            ("Quality, in the monitor's window", board_model.quality),
+            ("What is predicted", board_model.mix),
+        ),
+    ),
+    "data": (
+        "windsock_quality_known|windsock_requests_total",
+        "Drift by feature against its threshold, freshness, missing and unknown inputs, labels and their delay.",
+        (
+            ("", board_data.overview),
+            ("Drift, in the monitor's window", board_data.drift),
+            ("Inputs", board_data.inputs),
+            ("Labels and freshness", board_data.labels),
+        ),
+    ),
+}
+
+
+def build() -> dict[str, dict[str, Any]]:
+    """Name -> dashboard, as plain JSON data. The same each time."""
+    return {name: _board(name, *board) for name, board in BOARDS.items()}
+
+
+def texts() -> dict[Path, str]:
+    """File -> content, as it stands in git."""
+    return {
+        FOLDER / f"{name}.json": json.dumps(board, indent=2, ensure_ascii=False) + "\n"
+        for name, board in build().items()
+    }
+
+
+def write() -> None:
+    for path, text in texts().items():
+        write_atomic(path, text.encode())
+
+
+def check() -> None:
+    """The files are what the code builds.
+
+    Raises:
+        DataError: a file is missing or differs.
+    """
+    for path, text in texts().items():
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            raise DataError(f"`{path.name}` must be what the code builds, got another; run `windsock dashboards build`")
+
+
+def _board(name: str, metrics: str, description: str, rows: Rows) -> dict[str, Any]:
+    """Args: metrics: regular expression of the metrics whose jobs and instances can be chosen."""
+    board = (
+        dashboard.Dashboard(f"Windsock / {name.capitalize()}")
+        .uid(f"windsock-{name}")
+        .description(description)
+        .tags(["windsock"])
+        .readonly()
+        .timezone("browser")
+        .time("now-1h", "now")
+        .refresh("10s")
+        .tooltip(model.DashboardCursorSync.CROSSHAIR)
+        .link(_links())
+        .with_variable(dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus"))
+        .with_variable(_variable("job", f'label_values({{__name__=~"{metrics}"}}, job)'))
+        .with_variable(_variable("instance", f'label_values({{__name__=~"{metrics}", job=~"$job"}}, instance)'))
+    )
+    number = 0
+    for title, panels in rows:
+        if title:
+            number += 1
+            board.with_row(dashboard.Row(title).id(number))
+        for panel in panels():
+            number += 1
+            board.with_panel(panel.id(number))
+    plain: dict[str, Any] = json.loads(json.dumps(board.build(), cls=JSONEncoder))
+    cleaned: dict[str, Any] = _cleaned(plain)
+    return cleaned
+
+
+def _variable(name: str, query: str) -> dashboard.QueryVariable:
+    everything = model.VariableOption(text="All", value="$__all", selected=True)
+    return (
+        dashboard.QueryVariable(name)
+        .label(name.capitalize())
+        .datasource(SOURCE)
+        .query(query)
+        .refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(model.VariableSort.ALPHABETICAL_ASC)
+        .multi(True)
+        .include_all(True)
+        .all_value(".+")
+        .current(everything)
+    )
+
+
+def _links() -> dashboard.DashboardLink:
+    """To the other dashboards, with the same variables and time."""
+    return (
+        dashboard.DashboardLink("Windsock")
+        .type(model.DashboardLinkType.DASHBOARDS)
+        .tags(["windsock"])
+        .include_vars(True)
+        .keep_time(True)
+        .as_dropdown(False)
+    )
+
+
+def _cleaned(value: Any) -> Any:
+    """Without what the SDK writes and Grafana's own types (@grafana/schema) refuse: `null` where they want a value or
+    nothing, and an interval variable's fields in all variables. A threshold's lowest step has, and needs, a null."""
+    if isinstance(value, dict):
+        return {
+            key: _cleaned(item)
+            for key, item in value.items()
+            if not key.startswith("auto") and (item is not None or (key == "value" and "color" in value))
+        }
+    if isinstance(value, list):
+        return [_cleaned(item) for item in value]
+    return value

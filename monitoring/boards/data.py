@@ -1,0 +1,153 @@
+"""Dashboard *data*: drift by feature against its threshold, freshness, missing and unknown inputs, labels."""
+
+from monitoring.boards.panels import BLUE, FILTER, GREEN, RED, YELLOW, Frame, Panel, Query, bars, course, number
+
+_RATE = "[$__rate_interval]"
+_RATIO = f"max by (feature) (windsock_drift{{{FILTER}}}) / max by (feature) (windsock_drift_threshold{{{FILTER}}})"
+_DELAY = "windsock_label_delay_seconds"
+
+
+def overview() -> list[Panel]:
+    return [
+        number(
+            Frame(
+                "Data age",
+                "Since the newest prediction was logged. Alert: over 7 hours.",
+                unit="s",
+                width=5,
+                height=4,
+                steps=((None, GREEN), (3600, YELLOW), (7 * 3600, RED)),
+            ),
+            Query(f"max(windsock_data_age_seconds{{{FILTER}}})"),
+        ),
+        number(
+            Frame(
+                "Monitor ran",
+                "Since the monitor's last run. Alert: over 3 hours.",
+                unit="s",
+                width=5,
+                height=4,
+                steps=((None, GREEN), (2 * 3600, YELLOW), (3 * 3600, RED)),
+            ),
+            Query(f"time() - max(windsock_monitor_last_run_timestamp_seconds{{{FILTER}}} > 0)"),
+        ),
+        number(
+            Frame(
+                "Features over their threshold",
+                "Information: inputs move with the season while quality holds.",
+                unit="short",
+                width=5,
+                height=4,
+                decimals=0,
+                steps=((None, GREEN), (1, BLUE)),
+            ),
+            Query(f"sum({_RATIO} > bool 1)"),
+        ),
+        number(
+            Frame(
+                "Labelled",
+                "Share of the window's rows that have a label.",
+                "percentunit",
+                4,
+                4,
+                1,
+                steps=((None, BLUE),),
+            ),
+            Query(f"max(windsock_labelled_share{{{FILTER}}})"),
+        ),
+        number(
+            Frame("Window ends", "Last instant that the monitor's numbers describe.", "dateTimeAsIso", 5, 4),
+            Query(f"1000 * max(windsock_monitor_window_end_timestamp_seconds{{{FILTER}}})"),
+        ),
+    ]
+
+
+def drift() -> list[Panel]:
+    marks = ((None, BLUE), (1.0, YELLOW))
+    return [
+        bars(
+            Frame(
+                "Drift, as a multiple of its threshold",
+                "The twelve features that differ most from the training period; 1 is the feature's own threshold.",
+                unit="short",
+                width=10,
+                height=12,
+                decimals=2,
+                low=0,
+                steps=marks,
+            ),
+            Query(f"sort_desc(topk(12, {_RATIO}))", "{{feature}}"),
+        ),
+        course(
+            Frame(
+                "Drift over time",
+                "The same for all features. Dashed: the threshold.",
+                unit="short",
+                width=14,
+                height=12,
+                decimals=2,
+                steps=marks,
+            ),
+            Query(_RATIO, "{{feature}}"),
+            line=True,
+        ),
+    ]
+
+
+def inputs() -> list[Panel]:
+    return [
+        course(
+            Frame(
+                "Missing, by feature",
+                "Share of the window's rows without this input, where there are any.",
+                "percentunit",
+                low=0,
+            ),
+            Query(f"max by (feature) (windsock_missing_share{{{FILTER}}}) > 0", "{{feature}}"),
+        ),
+        course(
+            Frame("Missing inputs, live", "Inputs a second that requests left out, by feature.", "cps"),
+            Query(f"sum by (feature) (rate(windsock_missing_inputs_total{{{FILTER}}}{_RATE})) > 0", "{{feature}}"),
+        ),
+        course(
+            Frame(
+                "Unknown categories, live",
+                "Inputs a second that the model's vocabulary does not have, by feature. They are answered.",
+                "cps",
+            ),
+            Query(f"sum by (feature) (rate(windsock_unknown_inputs_total{{{FILTER}}}{_RATE}))", "{{feature}}"),
+        ),
+    ]
+
+
+def labels() -> list[Panel]:
+    delay = f"sum by (le) (rate({_DELAY}_bucket{{{FILTER}}}{_RATE}))"
+    return [
+        course(
+            Frame("Labels", "Labels a second that were delivered, by what they say.", "cps"),
+            Query(f"sum by (late) (rate(windsock_labels_total{{{FILTER}}}{_RATE}))", "late: {{late}}"),
+            stacked=True,
+        ),
+        course(
+            Frame(
+                "Label delay",
+                "From landing to delivery, on the caller's clock. Dashed: 6 hours; a tenth over it is an alert.",
+                "s",
+                steps=((None, GREEN), (6 * 3600, RED)),
+            ),
+            Query(f"histogram_quantile(0.5, {delay})", "p50"),
+            Query(f"histogram_quantile(0.9, {delay})", "p90"),
+            line=True,
+        ),
+        course(
+            Frame(
+                "Freshness",
+                "Age of the newest logged prediction and of the monitor's last run. Dashed: 7 hours, the alert.",
+                "s",
+                steps=((None, GREEN), (7 * 3600, RED)),
+            ),
+            Query(f"max(windsock_data_age_seconds{{{FILTER}}})", "data"),
+            Query(f"time() - max(windsock_monitor_last_run_timestamp_seconds{{{FILTER}}} > 0)", "monitor"),
+            line=True,
+        ),
+    ]

@@ -1,0 +1,148 @@
+"""The prediction log: its tables. `monitoring.log.writer` fills it from the spool, `monitoring.log.reader` reads it.
+
+Every row of every answered request stands in `predictions` once: (request_id, row) is the key, and what comes later
+under a key that is there already is dropped. So the writer may read a line twice, after a crash or a lost connection,
+and a client may repeat a request.
+"""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from contracts.errors import ParameterError, Unavailable
+from monitoring.log.spool import LabelRecord, PredictionRecord, Record
+
+logger = logging.getLogger(__name__)
+
+METADATA: Final = sa.MetaData()
+PREDICTIONS: Final = sa.Table(
+    "predictions",
+    METADATA,
+    sa.Column("request_id", sa.String(128), primary_key=True),
+    sa.Column("row", sa.Integer, primary_key=True),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("protocol", sa.String(8), nullable=False),
+    sa.Column("event_time", sa.DateTime, nullable=False, index=True),  # UTC: the caller's clock, or the time of arrival
+    sa.Column("received_at", sa.DateTime, nullable=False, index=True),  # UTC: the service's clock
+    sa.Column("duration_us", sa.BigInteger, nullable=False),
+    sa.Column("numeric", sa.Text, nullable=False),  # JSON array in contract order, null is missing
+    sa.Column("category", sa.Text, nullable=False),  # JSON array in contract order
+    sa.Column("score", sa.Double, nullable=False),
+)
+LABELS: Final = sa.Table(
+    "labels",
+    METADATA,
+    sa.Column("request_id", sa.String(128), primary_key=True),
+    sa.Column("row", sa.Integer, primary_key=True),
+    sa.Column("late", sa.Boolean, nullable=False),
+    sa.Column("landed_at", sa.DateTime),  # UTC
+    sa.Column("received_at", sa.DateTime, nullable=False),  # UTC
+)
+_INSERT: Final[dict[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_LOCK: Final = 0x77696E64  # "wind": any number that nobody else locks in this database
+# A machine that vanishes sends no goodbye: without limits a try would hang for a quarter of an hour.
+_LIMITS: Final[dict[str, Any]] = {
+    "connect_timeout": 5,  # seconds, as all but the last
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,  # ms
+}
+_encode = msgspec.json.Encoder().encode
+
+
+def open_database(url: str) -> sa.Engine:
+    """An engine. A file takes writes; a server may be away, and `create_tables` is left to whoever writes first.
+
+    Raises:
+        ParameterError: not a URL of SQLite or PostgreSQL.
+        Unavailable: a file that cannot be opened or written, or a server that answers and refuses our tables.
+    """
+    try:
+        address = sa.make_url(url)
+        if address.get_backend_name() not in _INSERT:
+            raise ParameterError(f"`database_url` must be SQLite's or PostgreSQL's, got `{address.drivername}`")
+        if address.get_backend_name() == "sqlite" and address.database and not address.query:
+            Path(address.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = connect(url)
+        try:
+            create_tables(engine)
+            with engine.begin() as connection:  # nothing but a write tells whether writing works
+                connection.execute(sa.delete(LABELS).where(LABELS.c.row < 0))
+        except sa.exc.OperationalError as error:
+            if engine.dialect.name != "postgresql":
+                raise
+            # No reason not to serve: the spool bridges that, and a service that refused would fall with its database.
+            logger.warning("the prediction log is away, rows will wait in the spool: %s", str(error.orig).strip())
+    except (sa.exc.SQLAlchemyError, ImportError, OSError) as error:
+        cause = getattr(error, "orig", None) or error
+        raise Unavailable(
+            f"the prediction log `{hide_password(url)}` must take writes, got: {cause}; "
+            "correct WINDSOCK_DATABASE_URL or the database"
+        ) from error
+    return engine
+
+
+def create_tables(engine: sa.Engine) -> None:
+    """Those that are missing. Services that start at the same moment on an empty database wait for each other."""
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":  # there, IF NOT EXISTS alone is no help against one that is being made
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+        for table in METADATA.sorted_tables:
+            connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
+            for index in table.indexes:
+                connection.execute(sa.schema.CreateIndex(index, if_not_exists=True))
+
+
+def connect(url: str) -> sa.Engine:
+    """An engine; SQLite's in WAL mode, so that readers and the writer do not wait for each other."""
+    limits = _LIMITS if sa.make_url(url).get_backend_name() == "postgresql" else {}
+    engine = sa.create_engine(url, pool_pre_ping=True, connect_args=limits)
+    if engine.dialect.name == "sqlite":
+
+        @sa.event.listens_for(engine, "connect")
+        def _pragmas(connection: Any, _: Any) -> None:
+            for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=NORMAL"):
+                connection.execute(f"PRAGMA {pragma}").close()
+
+    return engine
+
+
+def hide_password(url: str) -> str:
+    try:
+        return sa.make_url(url).render_as_string(hide_password=True)
+    except sa.exc.ArgumentError:
+        return url
+
+
+def insert(engine: sa.Engine, records: list[Record]) -> None:
+    """Add records in one transaction; rows whose key is there already stay as they are."""
+    predictions = [row for r in records if isinstance(r, PredictionRecord) for row in _prediction_rows(r)]
+    labels = [msgspec.structs.asdict(r) for r in records if isinstance(r, LabelRecord)]
+    statement = _INSERT[engine.dialect.name]
+    with engine.begin() as connection:
+        if predictions:
+            connection.execute(statement(PREDICTIONS).on_conflict_do_nothing(), predictions)
+        if labels:
+            connection.execute(statement(LABELS).on_conflict_do_nothing(), labels)
+
+
+def _prediction_rows(record: PredictionRecord) -> Iterator[dict[str, object]]:
+    for row, score in enumerate(record.score):
+        yield {
+            "request_id": record.request_id,
+            "row": row,
+            "digest": record.digest,
+            "protocol": record.protocol,
+            "event_time": record.event_time,
+            "received_at": record.received_at,
+            "duration_us": record.duration_us,
+            "numeric": _encode(record.numeric[row]).decode(),
+            "category": _encode(record.category[row]).decode(),
+            "score": score,
+        }

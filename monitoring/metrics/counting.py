@@ -1,0 +1,127 @@
+"""Counts prediction requests and what their rows hold, many at once.
+
+A request only leaves its arrays and its duration here (.5 us). They are counted by numpy when there are enough of them,
+or when somebody looks. Counted one by one they took a tenth of all requests a second; see `benchmarks/serving.py`.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client import Gauge, Histogram
+
+from contracts.errors import Code
+from contracts.features import CATEGORY_NAMES, Category, Numeric
+
+COUNTED: Final = 256  # rows or requests at once: 300 us of work, and 50 KiB that wait
+Inc = Callable[[float], None]
+Scores = NDArray[np.float32]
+
+
+class ManyHistogram(Histogram):
+    """A histogram that takes many values at once. prometheus-client has no way to add a count to a bucket, so this
+    writes to its buckets; tests/unit/monitoring/test_counting.py compares it with `observe`."""
+
+    def observe_many(self, values: Sequence[float] | NDArray[Any]) -> None:
+        array = np.asarray(values, np.float64)
+        edges = self._upper_bounds  # a bucket holds what is at most its edge; the last is infinite
+        counts = np.bincount(np.searchsorted(edges, array), minlength=len(edges))
+        self._sum.inc(float(array.sum()))
+        for i in np.flatnonzero(counts[: len(edges)]).tolist():
+            self._buckets[i].inc(int(counts[i]))
+
+
+class RowCounts:
+    """
+    Args:
+        missing: a counter's `inc` for each feature, numbers first, in the contract's order.
+        unknown: the same for each category.
+    """
+
+    def __init__(self, score: ManyHistogram, missing: Sequence[Inc], unknown: Sequence[Inc]) -> None:
+        self._score, self._missing, self._unknown = score, missing, unknown
+        self._known: list[frozenset[str] | None] = [None] * len(unknown)
+
+    def know(self, vocabulary: dict[str, list[str]]) -> None:
+        """From now on, a category that is not in its vocabulary is unknown. One without a vocabulary never is."""
+        self._known = [frozenset(vocabulary[n]) if n in vocabulary else None for n in CATEGORY_NAMES]
+
+    def count(self, numeric: Numeric, category: Category, scores: Scores) -> None:
+        self._score.observe_many(scores)
+        absent = np.concatenate([np.isnan(numeric).sum(axis=0), (category == "").sum(axis=0)])
+        for i in np.flatnonzero(absent).tolist():
+            self._missing[i](int(absent[i]))
+        for column, known, inc in zip(category.T.tolist(), self._known, self._unknown, strict=True):
+            if known is not None and (count := sum(value != "" and value not in known for value in column)):
+                inc(count)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What one protocol's requests are counted in."""
+
+    requests: Inc  # those that were answered
+    errors: dict[Code, Callable[[], None]]
+    rows: Inc
+    batch_rows: ManyHistogram
+    seconds: ManyHistogram
+    in_flight: Gauge
+
+
+class ProtocolMetrics:
+    """The requests of one protocol: each has a `begin`, then `ok` or one of `errors`, then an `end`.
+
+    `begin` and `end` belong to the event loop's thread; the rest is thread-safe.
+    """
+
+    def __init__(self, series: Series, row_counts: RowCounts) -> None:
+        self.errors = series.errors
+        self._series = series
+        self._row_counts = row_counts
+        self._in_flight = 0
+        self._lock = threading.Lock()
+        self._done: list[tuple[Numeric, Category, Scores]] = []
+        self._done_rows = 0  # decides when to count, and nothing else
+        self._seconds: list[float] = []
+
+    def begin(self) -> None:
+        self._in_flight += 1
+
+    def ok(self, numeric: Numeric, category: Category, scores: Scores) -> None:
+        """A request was answered with these scores. The arrays must not change any more."""
+        self._done.append((numeric, category, scores))
+        self._done_rows += len(scores)
+        if self._done_rows >= COUNTED:
+            self.count()
+
+    def end(self, seconds: float) -> None:
+        self._in_flight -= 1
+        self._seconds.append(seconds)
+        if len(self._seconds) >= COUNTED:  # of refusals, which `ok` does not see
+            self.count()
+
+    def count(self) -> None:
+        """Bring the metrics up to date."""
+        series = self._series
+        with self._lock:
+            done, seconds = _take(self._done), _take(self._seconds)
+            self._done_rows = 0
+        series.in_flight.set(self._in_flight)
+        if seconds:
+            series.seconds.observe_many(seconds)
+        if done:
+            numeric, category, scores = (np.concatenate(arrays) for arrays in zip(*done, strict=True))
+            series.requests(len(done))
+            series.rows(len(scores))
+            series.batch_rows.observe_many([len(one[2]) for one in done])
+            self._row_counts.count(numeric, category, scores)
+
+
+def _take(items: list[Any]) -> list[Any]:
+    """Empty the list. What another thread appends meanwhile stays in it."""
+    taken = items[:]
+    del items[: len(taken)]
+    return taken

@@ -1,0 +1,164 @@
+"""Every Prometheus metric, declared once: `Metrics` for the service, `MonitorMetrics` for the monitor.
+
+All label sets exist from the start, so a rate over an error that has not happened yet is zero and not absent. Labels
+take their values from the contract alone (protocols, codes, features, measures), never from a request, so the number of
+series is bounded; tests/contract/test_metrics.py counts them. Each registry is its object's own.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Final, Literal, get_args
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Metric
+from prometheus_client.registry import Collector
+
+from contracts.errors import Code
+from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES
+from monitoring.metrics.counting import ManyHistogram, ProtocolMetrics, RowCounts, Series
+
+Protocol = Literal["rest", "grpc"]
+Measure = Literal["auc", "log_loss", "brier", "ece", "positive_share"]
+ReleaseMeasure = Literal["auc", "log_loss", "brier", "ece", "auc_low"]
+Merge = Literal["livesum", "livemax", "livemin"]
+FEATURES: Final = (*NUMERIC_NAMES, *CATEGORY_NAMES)
+LATENCY_EDGES: Final = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0)  # seconds; .02 is the objective
+ROW_EDGES: Final = (1, 2, 8, 32, 128, 512, 2048, 8192)
+SCORE_EDGES: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+DELAY_EDGES: Final = (60, 600, 3_600, 6 * 3_600, 24 * 3_600, 72 * 3_600)  # seconds; 6 hours is what LabelsLate looks at
+
+
+class _Declared:
+    """A registry, and its metrics by short name."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+
+    def _counter(self, name: str, what: str, labels: tuple[str, ...] = ()) -> Counter:
+        return Counter(f"windsock_{name}", what, labels, registry=self.registry)
+
+    def _gauge(self, name: str, what: str, labels: tuple[str, ...] = (), *, merge: Merge = "livesum") -> Gauge:
+        """Args: merge: what several workers make of their values; with one worker nothing is merged."""
+        return Gauge(f"windsock_{name}", what, labels, registry=self.registry, multiprocess_mode=merge)
+
+    def _histogram(self, name: str, what: str, edges: tuple[float, ...], labels: tuple[str, ...] = ()) -> ManyHistogram:
+        return ManyHistogram(f"windsock_{name}", what, labels, buckets=edges, registry=self.registry)
+
+
+class _Refresher(Collector):
+    """Has no metrics of its own: it stands first in its registry and calls `refresh` at every scrape."""
+
+    def __init__(self, refresh: Callable[[], None]) -> None:
+        self._refresh = refresh
+
+    def collect(self) -> Iterable[Metric]:
+        self._refresh()
+        return ()
+
+
+class Metrics(_Declared):
+    """What the service counts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.on_refresh: list[Callable[[], None]] = []
+        self.registry.register(_Refresher(self.refresh))
+        self._count_requests()
+        self._count_log()
+        self._count_labels()
+        self._model = self._gauge(
+            "model_info", "The model that is served.", ("digest", "version", "released", "as_of"), merge="livemax"
+        )
+        what = "When the served model was packaged, after its training."
+        self._trained = self._gauge("last_training_timestamp_seconds", what, merge="livemax")
+
+    def refresh(self) -> None:
+        """Bring up to date what is not counted at once. A scrape of the registry does it by itself."""
+        for update in self.on_refresh:
+            update()
+
+    def _count_requests(self) -> None:
+        requests = self._counter("requests", "Prediction requests, by how they ended.", ("protocol", "code"))
+        rows = self._counter("rows", "Rows that were scored.", ("protocol",))
+        seconds = self._histogram(
+            "request_seconds", "From a prediction request's last byte to its answer.", LATENCY_EDGES, ("protocol",)
+        )
+        in_flight = self._gauge("in_flight_requests", "Prediction requests being answered.", ("protocol",))
+        self.queued_batches = self._gauge("queued_batches", "Large batches that wait for the thread.")
+        batch_rows = self._histogram("batch_rows", "Rows of an answered prediction request.", ROW_EDGES)
+        self.row_counts = self._count_rows()
+        self.of: dict[Protocol, ProtocolMetrics] = {}
+        for protocol in get_args(Protocol):
+            series = Series(
+                requests=requests.labels(protocol, "ok").inc,
+                errors={code: requests.labels(protocol, code).inc for code in get_args(Code)},
+                rows=rows.labels(protocol).inc,
+                batch_rows=batch_rows,
+                seconds=seconds.labels(protocol),
+                in_flight=in_flight.labels(protocol),
+            )
+            self.of[protocol] = ProtocolMetrics(series, self.row_counts)
+            self.on_refresh.append(self.of[protocol].count)
+
+    def _count_rows(self) -> RowCounts:
+        score = self._histogram("prediction_score", "Predicted probability of arriving late.", SCORE_EDGES)
+        missing = self._counter("missing_inputs", "Inputs that requests left out.", ("feature",))
+        unknown = self._counter("unknown_inputs", "Categories that the vocabulary does not have.", ("feature",))
+        return RowCounts(
+            score,
+            [missing.labels(feature).inc for feature in FEATURES],
+            [unknown.labels(feature).inc for feature in CATEGORY_NAMES],
+        )
+
+    def _count_log(self) -> None:
+        self.unmoved_rows = self._gauge("spool_unmoved_rows", "Spooled rows not yet in the database.")
+        self.oldest = self._gauge(
+            "spool_oldest_seconds", "Age of the oldest row not yet in the database; 0: none.", merge="livemax"
+        )
+        self.database_up = self._gauge(
+            "database_up", "Whether the last write to the database succeeded.", merge="livemin"
+        )
+        self.database_up.set(1)  # `windsock serve` has tried it before anything is scraped
+        self.moved_rows = self._counter("moved_rows", "Rows that moved from the spool into the database.")
+
+    def _count_labels(self) -> None:
+        labels = self._counter("labels", "Labels that were delivered.", ("late",))
+        self.labels = {late: labels.labels("true" if late else "false").inc for late in (True, False)}
+        self.label_delay = self._histogram(
+            "label_delay_seconds", "From landing to the label's delivery, on the caller's clock.", DELAY_EDGES
+        )
+
+    def set_model(
+        self, digest: str, *, released: str, as_of: str, created_at: float, vocabulary: dict[str, list[str]]
+    ) -> None:
+        """Args: created_at: seconds since 1970. All from the manifest."""
+        self._model.clear()
+        self._model.labels(digest, digest[:12], released, as_of).set(1)
+        self._trained.set(created_at)
+        self.row_counts.know(vocabulary)
+
+
+class MonitorMetrics(_Declared):
+    """What the monitor found in its newest window. NaN is unknown; a `last_run` of 0 is never."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last_run = self._gauge("monitor_last_run_timestamp_seconds", "When the monitor last finished; 0: never.")
+        self.window_end = self._gauge("monitor_window_end_timestamp_seconds", "Last instant that the numbers describe.")
+        quality = self._gauge("quality", "Measured quality of the served model in the window.", ("measure",))
+        release = self._gauge("release_quality", "Quality of the release on its validation month.", ("measure",))
+        self.quality: dict[Measure, Gauge] = {name: quality.labels(name) for name in get_args(Measure)}
+        self.release: dict[ReleaseMeasure, Gauge] = {name: release.labels(name) for name in get_args(ReleaseMeasure)}
+        self.known = self._gauge("quality_known", "Whether the window has enough labels of both classes.")
+        self.rows = self._gauge("quality_rows", "Labelled rows in the window.")
+        self.labelled_share = self._gauge("labelled_share", "Share of the window's rows that have a label.")
+        drift = self._gauge("drift", "Distance of a feature in the window from the training period.", ("feature",))
+        threshold = self._gauge("drift_threshold", "Drift that is worth a look.", ("feature",))
+        missing = self._gauge("missing_share", "Share of the window's rows without the feature.", ("feature",))
+        self.drift = {feature: drift.labels(feature) for feature in FEATURES}
+        self.drift_threshold = {feature: threshold.labels(feature) for feature in FEATURES}
+        self.missing_share = {feature: missing.labels(feature) for feature in FEATURES}
+        self.data_age = self._gauge("data_age_seconds", "Since the newest logged prediction was received.")
+        by_name = (self.quality, self.release, self.drift, self.drift_threshold, self.missing_share)
+        unknown = [gauge for group in by_name for gauge in group.values()]
+        for gauge in (*unknown, self.window_end, self.labelled_share, self.data_age):
+            gauge.set(math.nan)

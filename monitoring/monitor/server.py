@@ -1,0 +1,141 @@
+"""`windsock monitor serve`: the newest result as gauges and as a page, always there between the monitor's short runs.
+
+A thread asks the database every few seconds, and every request is answered from what it saw last: a database that is
+away or slow makes no scrape late.
+"""
+
+import logging
+import signal
+import socket
+import threading
+import time
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from contracts.errors import Unavailable
+from monitoring.monitor import gauges, page, results
+from monitoring.monitor.results import Newest
+
+POLL_SECONDS: Final = 5.0
+STALE_SECONDS: Final = 30.0  # a question that takes longer counts as a database that is away
+PROMETHEUS: Final = "text/plain; version=0.0.4; charset=utf-8"
+# Our page has no script. Evidently's has its own inside; neither may ask another host for anything.
+OURS: Final = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+EVIDENTLY: Final = {
+    "Content-Security-Policy": "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:",
+    "Content-Encoding": "gzip",
+}
+logger = logging.getLogger(__name__)
+
+
+class Watcher:
+    """What the database said last. `look` asks once; `start` asks again and again, until `stop`."""
+
+    def __init__(self, database_url: str) -> None:
+        self.database_url = database_url
+        self.seen = Newest(None, None)
+        self._trouble: str | None = "the database was not asked yet"
+        self._looked = time.monotonic()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
+
+    def look(self) -> None:
+        before = self._trouble
+        try:
+            self.seen = results.newest(self.database_url)
+            self._trouble = None
+        except Unavailable as error:
+            self._trouble = str(error)
+        except Exception:  # a result of another version, say: it must not end the thread
+            logger.exception("The newest result cannot be read")
+            self._trouble = "the newest result cannot be read; see the log of `windsock monitor serve`"
+        self._looked = time.monotonic()
+        if self._trouble != before:
+            logger.info("%s", self._trouble or "The database answers")
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing is known of now; None: it is."""
+        if (silent := time.monotonic() - self._looked) > STALE_SECONDS:
+            return f"the database has not answered for {silent:.0f} s"
+        return self._trouble
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._done.set()
+
+    def _run(self) -> None:
+        while not self._done.wait(POLL_SECONDS):
+            self.look()
+
+
+def application(watcher: Watcher) -> Starlette:
+    def metrics(_: Request) -> Response:
+        text = gauges.text(watcher.seen, datetime.now(UTC), away=watcher.trouble is not None)
+        return Response(text, headers={"Content-Type": PROMETHEUS})
+
+    def index(_: Request) -> Response:
+        return HTMLResponse(page.render(watcher.seen, watcher.trouble, datetime.now(UTC)), headers=OURS)
+
+    def result(_: Request) -> Response:
+        return JSONResponse(watcher.seen.report, 200 if watcher.seen.report else 404)
+
+    def drift(request: Request) -> Response:
+        name = request.path_params["name"]
+        try:
+            html = results.page(watcher.database_url, name)
+        except Unavailable as error:
+            return PlainTextResponse(f"{error}\n", 503)
+        if html is None:
+            return PlainTextResponse(f"`{name}` must be a month of the newest result, got one without a page\n", 404)
+        return HTMLResponse(html, headers=EVIDENTLY)
+
+    def alive(_: Request) -> Response:
+        """Of this process alone: a database that is away must not take the gauges away, too."""
+        return PlainTextResponse("ok\n")
+
+    health = [Route(path, alive) for path in ("/healthz", "/livez", "/readyz")]
+    shown = [Route("/", index), Route("/report.json", result), Route("/monitoring/{name}.html", drift)]
+    return Starlette(routes=[Route("/metrics", metrics), *shown, *health])
+
+
+def serve(host: str, port: int, database_url: str) -> None:
+    """Until SIGTERM or Ctrl-C.
+
+    Raises:
+        Unavailable: the port is taken, or the address is not of this machine.
+    """
+    try:
+        door = socket.create_server((host, port), backlog=128)
+    except OSError as error:
+        raise Unavailable(
+            f"`{host}:{port}` must be free, got: {error.strerror or error}; choose another with --host or --port"
+        ) from error
+    watcher = Watcher(database_url)
+    watcher.look()
+    watcher.start()
+    logger.info("The monitor's page is at http://%s:%d, its gauges at /metrics", *door.getsockname()[:2])
+    configuration = uvicorn.Config(
+        application(watcher), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=3
+    )
+    # uvicorn ends on these, and then raises them once more for who stood there before.
+    before: dict[int, Any] = {number: signal.signal(number, _nothing) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with door:
+            uvicorn.Server(configuration).run(sockets=[door])
+    finally:
+        watcher.stop()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _nothing(number: int, frame: object) -> None:
+    del number, frame

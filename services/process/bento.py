@@ -1,0 +1,104 @@
+"""The BentoML service. BentoML runs the process, the loop and its end; `Worker` does the rest.
+
+Its access log, metrics and tracing are off: they cost more than the model (measured: 4 requests a second with them
+where 10 are answered without).
+"""
+
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import bentoml
+
+from contracts.errors import WindsockError
+from services.process.settings import load_settings
+
+if TYPE_CHECKING:
+    from services.process.worker import Worker
+    from services.rest.asgi import Receive, Scope, Send
+
+logger = logging.getLogger(__name__)
+
+REQUEST_SECONDS: Final = 10  # for the whole of a request; also ends a body that never does
+
+
+class Front:
+    """Answers before BentoML's router does, which would show its own pages to anybody."""
+
+    worker: "Worker | None" = None
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        if scope["type"] == "http" and self.worker is not None:
+            await self.worker.rest(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+@bentoml.service(
+    name="windsock",
+    workers=1,  # each its own session and segment of the spool; `launch` overrides it for `--workers`
+    traffic={"timeout": REQUEST_SECONDS},
+    logging={"access": {"enabled": False}},
+    metrics={"enabled": False},
+    tracing={"excluded_urls": ".*"},
+)
+class Windsock:
+    @bentoml.on_startup  # type: ignore[untyped-decorator] # BentoML ships no types
+    async def start(self) -> None:
+        """A start that fails ends the whole service: BentoML itself would keep the port and answer nothing."""
+        _set_up_logging()
+        try:
+            settings = load_settings()
+            _choose_metrics(settings.metrics_folder)
+            from monitoring.metrics.declared import Metrics
+            from services.process.worker import Worker
+
+            Front.worker = Worker(settings, Metrics())
+            await Front.worker.start()
+        except WindsockError as error:
+            _give_up(str(error))
+        except Exception:
+            logger.exception("the service could not start")
+            _give_up("an internal error, see above")
+
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator] # as above
+    async def stop(self) -> None:
+        if Front.worker is not None:
+            await Front.worker.stop()
+
+
+def _choose_metrics(folder: Path | None) -> None:
+    """Whether metrics are plain numbers, which is faster, or numbers in files, which several workers need.
+
+    prometheus-client looks at the variable when it is imported, so that must come later. BentoML sets it always.
+    """
+    if folder is None:
+        os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+    else:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+
+
+def _give_up(message: str) -> None:
+    sys.stderr.write(f"Error: the service cannot start: {message}\n")
+    sys.stderr.flush()
+    os.kill(os.getppid(), signal.SIGTERM)  # `launch` sees an end that it did not ask for: exit status 1
+    os._exit(1)
+
+
+def _set_up_logging() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    for room in ("services", "monitoring"):
+        room_logger = logging.getLogger(room)
+        room_logger.setLevel(logging.INFO)
+        room_logger.handlers = [handler]
+        room_logger.propagate = False
+
+
+Windsock.add_asgi_middleware(Front)  # type: ignore[attr-defined] # the decorator makes a service of the class

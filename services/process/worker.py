@@ -1,0 +1,164 @@
+"""What runs in the BentoML worker: everything that `windsock serve` starts, in order, and how it ends.
+
+start   lifeline, artifact (verified again), warm-up, spool and writer, gRPC, metrics, REST
+drain   SIGTERM: not ready, but still answering for `drain_seconds`; then BentoML closes REST
+stop    gRPC with grace, spool to the database
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Any, Final
+from wsgiref.simple_server import WSGIServer
+
+from prometheus_client import start_http_server
+
+from contracts.errors import Unavailable
+from contracts.store import load_champion
+from monitoring.log.spool import Spool
+from monitoring.log.tables import open_database
+from monitoring.log.writer import Writer
+from monitoring.metrics.declared import Metrics
+from services.core.auth import Guard, read_token
+from services.core.large_requests import LargeRequests
+from services.core.predictor import Predictor
+from services.grpc.server import GrpcServer
+from services.process.settings import Settings
+from services.rest.app import Rest
+
+logger = logging.getLogger(__name__)
+
+GRPC_GRACE_SECONDS: Final = 10.0
+REFRESH_SECONDS: Final = 1.0  # age of the metrics of several workers, at most
+REFUSE_SECONDS: Final = 0.2  # for clients of gRPC that are between two calls
+# Seconds that a thread may keep the interpreter. The default, 5 ms, is what a request would wait whenever the spool's
+# writer is at work; a request is .2 ms.
+SWITCH_SECONDS: Final = 0.0005
+
+
+class Worker:
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._settings = settings
+        self.predictor, self._spool, self._writer = _open(settings, metrics)
+        guard = Guard(read_token(settings.token_file) if settings.auth else None)
+        large_requests = LargeRequests(metrics)
+        self.rest = Rest(self.predictor, guard, metrics, large_requests)
+        try:
+            self._grpc = GrpcServer(
+                self.predictor,
+                guard,
+                metrics,
+                large_requests,
+                address=f"{_bracket(settings.host)}:{settings.grpc_port}",
+                connection_seconds=settings.grpc_connection_seconds,
+                shared_port=settings.workers > 1,
+            )
+            self._metrics_server: WSGIServer | None = None
+            if settings.metrics_folder is None:
+                self._metrics_server, _ = start_http_server(
+                    settings.metrics_port, settings.metrics_host, registry=metrics.registry
+                )
+        except (OSError, RuntimeError) as error:
+            raise Unavailable(f"the ports of gRPC and metrics must be free, got: {error}; choose others") from error
+        self._metrics = metrics
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        sys.setswitchinterval(SWITCH_SECONDS)
+        self._writer.start()
+        self._install_drain()
+        await self._watch_launcher()
+        self.predictor.open = True
+        await self._grpc.start()
+        gc.collect()
+        gc.freeze()  # what start-up made lives as long as the service: no later collection need look at it
+        self.predictor.ready = True
+        settings = self._settings
+        if settings.metrics_folder is not None:
+            self._keep(asyncio.create_task(self._refresh_metrics()))
+        logger.info(
+            "ready: %s %s  REST http://%s:%d (/docs)  gRPC %s:%d  metrics http://%s:%d/metrics",
+            self.predictor.name,
+            self.predictor.version,
+            _bracket(settings.host),
+            settings.rest_port,
+            _bracket(settings.host),
+            settings.grpc_port,
+            _bracket(settings.metrics_host),
+            settings.metrics_port,
+        )
+
+    async def stop(self) -> None:
+        """After the last REST answer."""
+        # A new call hears UNAVAILABLE from us, and tries elsewhere; in the shutdown itself it would hear CANCELLED.
+        self.predictor.open = False
+        await asyncio.sleep(REFUSE_SECONDS)
+        await self._grpc.stop(GRPC_GRACE_SECONDS)
+        await asyncio.to_thread(self._writer.stop, self._settings.flush_seconds)
+        self._metrics.refresh()
+        if self._metrics_server is not None:
+            self._metrics_server.shutdown()
+            self._metrics_server.server_close()
+        logger.info("stopped")
+
+    async def _refresh_metrics(self) -> None:
+        """The launcher's scrape only reads files: it cannot ask for what is counted late."""
+        while True:
+            self._metrics.refresh()
+            await asyncio.sleep(REFRESH_SECONDS)
+
+    def _install_drain(self) -> None:
+        """Put `drain_seconds` between SIGTERM and the handler that closes REST (uvicorn's)."""
+        loop = asyncio.get_running_loop()
+        close: Any = signal.getsignal(signal.SIGTERM)
+
+        async def drain(number: int, frame: FrameType | None) -> None:
+            logger.info("draining")
+            self.predictor.ready = False
+            await self._grpc.drain()
+            await asyncio.sleep(self._settings.drain_seconds)
+            close(number, frame)
+
+        def on_signal(number: int, frame: FrameType | None) -> None:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
+            loop.call_soon_threadsafe(lambda: self._keep(loop.create_task(drain(number, frame))))
+
+        signal.signal(signal.SIGTERM, on_signal)
+
+    async def _watch_launcher(self) -> None:
+        """End with the launcher, however it ends: its socket closes. `bentoml serve` by hand has none to watch."""
+        if self._settings.lifeline is None:
+            return
+        reader, writer = await asyncio.open_unix_connection(str(self._settings.lifeline))
+        writer.write(f"{os.getpid()}\n".encode())
+        parent = os.getppid()
+
+        async def watch() -> None:
+            await reader.read()
+            writer.close()  # also keeps it from being collected before
+            if os.getppid() == parent:  # BentoML is still there: it passes the signal on to this process
+                os.kill(parent, signal.SIGTERM)
+            else:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        self._keep(asyncio.create_task(watch()))
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        """The loop itself holds tasks weakly."""
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _open(settings: Settings, metrics: Metrics) -> tuple[Predictor, Spool, Writer]:
+    artifact = load_champion(settings.store, settings.public_key)
+    engine = open_database(settings.database)
+    spool = Spool(settings.spool)
+    return Predictor(artifact, spool, metrics), spool, Writer(spool, engine, metrics)
+
+
+def _bracket(address: str) -> str:
+    return f"[{address}]" if ":" in address else address

@@ -1,0 +1,180 @@
+"""Open Inference Protocol v2 over HTTP: its JSON, and the binary tensor extension that stock clients use by default.
+
+A binary request is JSON, then the tensors' bytes one after another; `Inference-Header-Content-Length` says where the
+JSON ends, and an input's `binary_data_size` how many bytes are its own.
+"""
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.artifact import OUTPUT
+from contracts.errors import ContractViolation, InvalidInput
+from services.core.predictor import Request, as_utc
+from services.wire.decode_errors import DecodeErrors, describe_decode_error
+from services.wire.protocol import CATEGORY_INPUT, INPUTS, NUMERIC_INPUT, Tensor, assemble, check_outputs
+
+Parameters = dict[str, bool | int | float | str | None]
+
+
+class JsonInput(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    shape: list[int]
+    datatype: str
+    parameters: Parameters = {}
+    data: msgspec.Raw = msgspec.Raw(b"")
+
+
+class JsonOutput(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    parameters: Parameters = {}
+
+
+class InferBody(msgspec.Struct, forbid_unknown_fields=True):
+    inputs: list[JsonInput]
+    id: str = ""
+    parameters: Parameters = {}
+    outputs: list[JsonOutput] = []
+
+
+class AnswerOutput(msgspec.Struct, omit_defaults=True):
+    name: str
+    datatype: str
+    shape: list[int]
+    data: list[float] | msgspec.UnsetType = msgspec.UNSET
+    parameters: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
+
+
+class Answer(msgspec.Struct):
+    model_name: str
+    model_version: str
+    id: str
+    outputs: list[AnswerOutput]
+
+
+_decode_body = msgspec.json.Decoder(InferBody).decode
+_encode: Final = msgspec.json.Encoder().encode
+_DECODERS: Final[dict[tuple[str, bool], msgspec.json.Decoder[Any]]] = {  # by input, and whether data come by row
+    (NUMERIC_INPUT.name, False): msgspec.json.Decoder(list[float | None]),
+    (NUMERIC_INPUT.name, True): msgspec.json.Decoder(list[list[float | None]]),
+    (CATEGORY_INPUT.name, False): msgspec.json.Decoder(list[str | None]),
+    (CATEGORY_INPUT.name, True): msgspec.json.Decoder(list[list[str | None]]),
+}
+
+
+@dataclass(slots=True)
+class InferCall:
+    """A decoded request, and whether the answer's tensor is wanted as bytes."""
+
+    request: Request
+    binary: bool
+
+
+def decode(body: bytes, header_length: int | None, started: float | None = None) -> InferCall:
+    """
+    Args:
+        body: JSON, and the tensors' bytes behind it when `header_length` says where it ends.
+        started: `perf_counter` at the request's arrival; None is now.
+
+    Raises:
+        InvalidInput: anything that the protocol or the contract refuses. Names the field.
+    """
+    header, blobs = _split(body, header_length)
+    try:
+        call = _decode_body(header)
+    except DecodeErrors as error:
+        raise describe_decode_error(error, header, NUMERIC_INPUT.columns) from error
+    numeric, category = assemble(_tensors(call.inputs, blobs))
+    check_outputs([output.name for output in call.outputs])
+    binary = call.parameters.get("binary_data_output", False)
+    if call.outputs:
+        binary = call.outputs[0].parameters.get("binary_data", binary)
+    request = Request(
+        "rest",
+        numeric,
+        category,
+        call.id,
+        event_time(call.parameters.get("event_time")),
+        time.perf_counter() if started is None else started,
+    )
+    return InferCall(request, binary is True)
+
+
+def event_time(value: Any) -> datetime | None:
+    """The caller's clock from a request parameter. None: not given."""
+    if value is None:
+        return None
+    try:
+        return as_utc(msgspec.convert(value, datetime))
+    except (msgspec.ValidationError, OverflowError) as error:
+        raise InvalidInput(f"`event_time` must be an ISO 8601 instant, got {value!r}; like 2013-07-01T12:00:00Z") from (
+            error
+        )
+
+
+def _split(body: bytes, header_length: int | None) -> tuple[bytes | memoryview, memoryview]:
+    if header_length is None:
+        return body, memoryview(b"")
+    if not 0 <= header_length <= len(body):
+        raise InvalidInput(
+            f"`Inference-Header-Content-Length` must be at most the body's {len(body)} bytes, got {header_length}; "
+            "it is the length of the JSON part"
+        )
+    return memoryview(body)[:header_length], memoryview(body)[header_length:]
+
+
+def _tensors(inputs: list[JsonInput], blobs: memoryview) -> list[Tensor]:
+    tensors = []
+    position = 0
+    for item in inputs:
+        size = item.parameters.get("binary_data_size")
+        if size is None:
+            tensors.append(Tensor(item.name, item.datatype, item.shape, values=_elements(item)))
+            continue
+        if bytes(item.data):
+            raise ContractViolation(f"`{item.name}` must have data or binary_data_size, got both; leave one out")
+        if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= len(blobs) - position:
+            raise ContractViolation(
+                f"`binary_data_size` of `{item.name}` must be at most the {len(blobs) - position} bytes that are left, "
+                f"got {size!r}; correct it, or `Inference-Header-Content-Length`"
+            )
+        tensors.append(Tensor(item.name, item.datatype, item.shape, raw=blobs[position : position + size]))
+        position += size
+    if position != len(blobs):
+        raise ContractViolation(
+            f"the inputs must use all of the {len(blobs)} bytes behind the JSON, got a use of {position}; "
+            "correct binary_data_size"
+        )
+    return tensors
+
+
+def _elements(item: JsonInput) -> list[Any] | None:
+    """The decoded `data` of a known input; None for another, which will be refused by its name."""
+    if item.name not in INPUTS:
+        return None
+    data = bytes(item.data)
+    if not data:
+        raise ContractViolation(f"`data` of `{item.name}` must be given, got nothing; add it")
+    by_row = data[1:16].lstrip().startswith(b"[")
+    try:
+        elements: list[Any] = _DECODERS[item.name, by_row].decode(data)
+    except DecodeErrors as error:
+        raise describe_decode_error(error, data, INPUTS[item.name].columns) from error
+    return elements
+
+
+def encode(call: InferCall, scores: NDArray[np.float32], name: str, version: str) -> tuple[bytes, int | None]:
+    """The body of the answer, and the length of its JSON part when bytes follow it."""
+    output = AnswerOutput(OUTPUT, "FP32", list(scores.shape))
+    if call.binary:
+        raw = scores.astype("<f4", copy=False).tobytes()
+        output.parameters = {"binary_data_size": len(raw)}
+        header = _encode(Answer(name, version, call.request.id, [output]))
+        return header + raw, len(header)
+    output.data = scores.tolist()
+    return _encode(Answer(name, version, call.request.id, [output])), None

@@ -1,0 +1,109 @@
+"""The generated kustomization: the champion as a ConfigMap by its digest, our tags, the door's address, a limit."""
+
+import base64
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from contracts.errors import ArtifactInvalid, DataError
+from deploy.cluster import manifests
+from deploy.cluster.images import Images, name_images
+from deploy.cluster.manifests import render
+from tests.support.manifests import ROOT, pod_specs
+from tests.support.serving import Store
+
+IMAGES = Images("windsock/serving:1-abc", "windsock/monitor:1-def")
+
+
+@pytest.fixture
+def root(tmp_path: Path, artifact_store: Store) -> Path:
+    shutil.copytree(ROOT / "k8s", tmp_path / "k8s")
+    shutil.copytree(ROOT / "deploy/observability", tmp_path / "deploy/observability")
+    shutil.copytree(artifact_store.store, tmp_path / "artifacts/store")
+    (tmp_path / "secrets").mkdir()
+    shutil.copy(artifact_store.public_key, tmp_path / "secrets/signing.pub")
+    return tmp_path
+
+
+def rendered(root: Path, overlay: str = "kind", **options: Any) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all(render(root, overlay, IMAGES, root / "state/cluster/overlay", **options)))
+
+
+def test_the_model_travels_byte_for_byte(root: Path, artifact_store: Store) -> None:
+    told = rendered(root)
+    name = f"model-{artifact_store.digest[:12]}"
+    model = next(one for one in told if one["metadata"]["name"] == name)
+    assert model["immutable"] is True
+    held = {key: base64.b64decode(value) for key, value in model.get("binaryData", {}).items()}
+    held |= {key: value.encode() for key, value in model.get("data", {}).items()}
+    folder = root / "artifacts/store" / artifact_store.digest
+    assert held == {"champion": f"{artifact_store.digest}\n".encode()} | {
+        p.name: p.read_bytes() for p in folder.iterdir()
+    }
+    for workload in ("Deployment/serving", "Deployment/monitor", "CronJob/monitor"):
+        volume = pod_specs(told)[workload]["volumes"][0]["configMap"]
+        assert volume["name"] == name
+        paths = {item["key"]: item["path"] for item in volume["items"]}
+        assert paths["champion"] == "store/champion"
+        assert paths["manifest.json"] == f"store/{artifact_store.digest}/manifest.json"
+
+
+def test_the_history_of_rollouts_names_image_and_model(root: Path, artifact_store: Store) -> None:
+    (serving,) = (o for o in rendered(root) if (o["kind"], o["metadata"]["name"]) == ("Deployment", "serving"))
+    cause = serving["metadata"]["annotations"]["kubernetes.io/change-cause"]
+    assert cause == f"{IMAGES.serving}, model {artifact_store.digest[:12]}"
+
+
+def test_tags_and_door_are_filled_in(root: Path) -> None:
+    told = rendered(root, door="172.18.0.9")
+    images = {c["image"] for spec in pod_specs(told).values() for c in spec["containers"]}
+    assert {IMAGES.serving, IMAGES.monitor} <= images
+    assert not [image for image in images if "unset" in image]
+    door = next(one for one in told if one["kind"] == "NetworkPolicy" and one["metadata"]["name"] == "doors")
+    assert door["spec"]["ingress"][0]["from"] == [{"ipBlock": {"cidr": "172.18.0.9/32"}}]
+
+
+def test_production_takes_a_registry(root: Path) -> None:
+    told = rendered(root, "production", registry="registry.example.org/team")
+    images = {c["image"] for spec in pod_specs(told).values() for c in spec["containers"]}
+    assert {"registry.example.org/team/serving:1-abc", "registry.example.org/team/monitor:1-def"} <= images
+
+
+def test_a_model_that_does_not_verify_goes_nowhere(root: Path, artifact_store: Store) -> None:
+    model = root / "artifacts/store" / artifact_store.digest / "model.onnx"
+    model.write_bytes(model.read_bytes() + b"x")
+    with pytest.raises(ArtifactInvalid, match="must be signed"):
+        rendered(root)
+
+
+def test_a_model_beyond_the_limit_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manifests, "MAX_MODEL_BYTES", 5_000)
+    with pytest.raises(DataError, match="to travel as a ConfigMap"):
+        rendered(root)
+
+
+def test_no_model_names_the_task_that_makes_one(root: Path) -> None:
+    shutil.rmtree(root / "artifacts/store")
+    with pytest.raises(DataError, match="run `make repro release` first"):
+        rendered(root)
+
+
+def test_a_tag_changes_with_what_goes_into_the_image_and_with_nothing_else(tmp_path: Path) -> None:
+    for name in ("Dockerfile", ".dockerignore", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    for name in ("cli", "contracts", "services", "monitoring", "web", "requirements"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    before = name_images(tmp_path)
+    (tmp_path / "deploy/observability/rules").mkdir(parents=True)
+    (tmp_path / "deploy/observability/rules/alerts.yml").write_text("groups: []\n")
+    (tmp_path / "README.md").write_text("changed")
+    assert name_images(tmp_path) == before
+    (tmp_path / "services/core/auth.py").write_text("changed = True\n")
+    after = name_images(tmp_path)
+    assert after.serving != before.serving
+    assert after.monitor == before.monitor
+    (tmp_path / "contracts/features.py").write_text("changed = True\n")
+    assert name_images(tmp_path).monitor != before.monitor

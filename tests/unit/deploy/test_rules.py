@@ -1,0 +1,128 @@
+"""Rules: parsed and tested by promtool; each alert complete, tested both ways, and with a runbook on disk."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[3]
+RULES = ROOT / "deploy/observability/rules"
+ALWAYS = "Watchdog"  # fires always: it can have no silent test
+needs_promtool = pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="promtool (Debian: prometheus) is not installed: rules are not tested"
+)
+
+
+def _rules(kind: str) -> list[dict[str, Any]]:
+    loaded = [yaml.safe_load(path.read_text()) for path in sorted(RULES.glob("*.yml"))]
+    return [rule for file in loaded for group in file["groups"] for rule in group["rules"] if kind in rule]
+
+
+def _cases() -> list[dict[str, Any]]:
+    loaded = [yaml.safe_load(path.read_text()) for path in sorted((RULES / "tests").glob("*.yml"))]
+    return [case for file in loaded for test in file["tests"] for case in test["alert_rule_test"]]
+
+
+ALERTS = _rules("alert")
+names = pytest.mark.parametrize("alert", ALERTS, ids=[alert["alert"] for alert in ALERTS])
+
+
+def _promtool(*arguments: str | Path) -> None:
+    run = subprocess.run(["promtool", *map(str, arguments)], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+@needs_promtool
+def test_promtool_accepts_every_rule() -> None:
+    _promtool("check", "rules", *sorted(RULES.glob("*.yml")))
+
+
+@needs_promtool
+@pytest.mark.parametrize("file", sorted((RULES / "tests").glob("*.yml")), ids=lambda path: path.stem)
+def test_promtool_sees_each_alert_fire_and_keep_silent(file: Path) -> None:
+    _promtool("test", "rules", file)
+
+
+@needs_promtool
+@pytest.mark.parametrize("instead", ["vector(0) == 1", "vector(1)"], ids=["never", "always"])
+def test_the_tests_notice_alerts_that_never_or_always_fire(instead: str, tmp_path: Path) -> None:
+    shutil.copytree(RULES, tmp_path / "rules")
+    rules = yaml.safe_load((RULES / "alerts.yml").read_text())
+    for group in rules["groups"]:
+        for rule in group["rules"]:
+            rule["expr"] = instead
+    (tmp_path / "rules/alerts.yml").write_text(yaml.safe_dump(rules))
+    files = sorted((tmp_path / "rules/tests").glob("*.yml"))
+    run = subprocess.run(["promtool", "test", "rules", *files], capture_output=True, text=True, check=False)
+    said = run.stdout + run.stderr
+    # A firing test fails with an alert that it expected, a silent one with none expected.
+    wanted = r"\[\n" if instead == "vector(0) == 1" else r"\[\]"
+    noticed = set(re.findall(rf"alertname: (\w+), time: \S+ *\n *exp:{wanted}", said))
+    assert noticed == {alert["alert"] for alert in ALERTS} - ({ALWAYS} if instead == "vector(1)" else set()), said[
+        :4000
+    ]
+
+
+@names
+def test_an_alert_is_complete(alert: dict[str, Any]) -> None:
+    name = alert["alert"]
+    assert "for" in alert
+    assert alert["labels"]["severity"] in {"critical", "warning", "info", "none"}
+    assert set(alert["annotations"]) == {"summary", "description", "runbook_url"}
+    assert alert["annotations"]["runbook_url"] == f"docs/runbooks/{name}.md"
+
+
+@names
+def test_an_alert_has_a_firing_and_a_silent_test(alert: dict[str, Any]) -> None:
+    cases = [case for case in _cases() if case["alertname"] == alert["alert"]]
+    assert any(case["exp_alerts"] for case in cases), "no test in which it fires"
+    if alert["alert"] != ALWAYS:
+        assert any(not case["exp_alerts"] for case in cases), "no test in which it is silent"
+
+
+@names
+def test_a_runbook_says_what_to_do(alert: dict[str, Any]) -> None:
+    text = (ROOT / alert["annotations"]["runbook_url"]).read_text(encoding="utf-8")
+    assert text.startswith(f"# {alert['alert']}\n")
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Meaning", "Impact", "First look", "Mend"]
+    look = text.split("## First look")[1].split("## Mend")[0]
+    assert "```sh\n" in look, "no command to look with"
+
+
+def test_there_is_no_runbook_without_an_alert() -> None:
+    found = {path.stem for path in (ROOT / "docs/runbooks").glob("*.md")} - {"README"}
+    assert found == {alert["alert"] for alert in ALERTS}
+
+
+def test_every_recording_rule_is_used_by_an_alert() -> None:
+    asked = " ".join(alert["expr"] for alert in ALERTS)
+    for rule in _rules("record"):
+        assert re.fullmatch(r"[a-z_]+:windsock_\w+:\w+", rule["record"]), "names are level:metric:operation"
+        assert rule["record"] in asked
+
+
+def test_drift_is_information() -> None:
+    """Decision: drift informs, quality alarms. Nothing that looks at drift may wake anybody."""
+    for alert in ALERTS:
+        if "windsock_drift" in alert["expr"]:
+            assert alert["labels"]["severity"] == "info"
+
+
+def test_the_dashboard_shows_the_very_limits_of_the_alerts() -> None:
+    """A margin, an hour or a share that stands twice must stand there alike."""
+    from monitoring.boards.model import MARGIN
+
+    text = (RULES / "alerts.yml").read_text()
+    boards = {name: (ROOT / f"deploy/observability/dashboards/{name}.json").read_text() for name in ("service", "data")}
+    assert f'measure="auc_low"}} - {MARGIN})' in text
+    assert "windsock_data_age_seconds > 7 * 3600" in text
+    assert '"value": 25200' in boards["data"]
+    assert "windsock_spool_oldest_seconds > 60" in text
+    assert '"value": 60' in boards["service"]
+    codes = re.search(r'code=~"([^"]+)"', (RULES / "recording.yml").read_text())
+    assert codes is not None
+    assert codes[1] in boards["service"]

@@ -1,0 +1,83 @@
+"""A project folder as it is when `evaluate` has ended, with a tiny real graph as the model."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from contracts.features import CATEGORY, NUMERIC
+from contracts.params import Params, load_params
+from tests.support.tiny import tiny_reference
+
+
+def make_graph(width: int = len(NUMERIC), output: str = "probability") -> onnx.ModelProto:
+    """sigmoid(numeric @ weights), which nobody would release."""
+    weights = helper.make_tensor("weights", TensorProto.FLOAT, [width], [0.01] * width)
+    graph = helper.make_graph(
+        [
+            helper.make_node("MatMul", ["numeric", "weights"], ["sum"]),
+            helper.make_node("Sigmoid", ["sum"], [output]),
+        ],
+        "tiny",
+        [
+            helper.make_tensor_value_info("numeric", TensorProto.FLOAT, ["n", width]),
+            helper.make_tensor_value_info("category", TensorProto.STRING, ["n", len(CATEGORY)]),
+        ],
+        [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["n"])],
+        [weights],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
+
+
+@pytest.fixture(scope="session")
+def graph() -> Callable[..., onnx.ModelProto]:
+    return make_graph
+
+
+@pytest.fixture(scope="session")
+def params() -> Params:
+    return load_params(Path(__file__).parents[3] / "params.yaml")
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """MLflow's tables, made once: that takes 1.5 s, a copy nothing."""
+    from registry.tracking import connected
+
+    root = tmp_path_factory.mktemp("mlflow")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        with connected(root) as client:
+            client.search_experiments()
+    return (root / "artifacts/mlflow.db").read_bytes()
+
+
+@pytest.fixture
+def project(tmp_path: Path, empty_database: bytes, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Reports, weights and graphs of a project; its MLflow knows no run yet."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    month = {"month": "2013-07", "rows": 10, "positive_share": 0.2, "auc": 0.7, "log_loss": 0.5, "brier": 0.1}
+    history = [{"epoch": epoch, "train_loss": 1 / epoch, "validation_auc": 0.7} for epoch in (1, 2)]
+    for name, value in {
+        "ingest": {"source_sha256": {"flights.csv.zip": "1f" * 32}},
+        "validation": {},
+        "features": {},
+        "training": {"epochs": 2, "validation": {"auc": 0.71}},
+        "compression": {"released": "student", "student": {"auc": 0.7, "bytes": 123}, "teacher": {"auc": 0.71}},
+        "evaluation": {"released": "student", "months": [month]},
+        "plots/training": history,
+    }.items():
+        path = tmp_path / f"reports/{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(value))
+    for folder in ("train", "compress"):
+        (tmp_path / "artifacts" / folder).mkdir(parents=True)
+    (tmp_path / "artifacts/mlflow.db").write_bytes(empty_database)
+    (tmp_path / "artifacts/train/final.safetensors").write_bytes(b"weights")
+    (tmp_path / "artifacts/train/final.json").write_text(json.dumps({"vocabulary": [["AA", "UA"], ["JFK"], ["LAX"]]}))
+    (tmp_path / "artifacts/compress/reference.npz").write_bytes(tiny_reference())
+    (tmp_path / "artifacts/compress/student.onnx").write_bytes(make_graph().SerializeToString())
+    return tmp_path

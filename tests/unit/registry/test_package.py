@@ -1,0 +1,170 @@
+"""What `package` writes can be verified, explains itself, and joins the MLflow run that made it."""
+
+import json
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper
+
+from contracts.artifact import Git, verify
+from contracts.errors import ArtifactInvalid
+from contracts.features import NUMERIC, SCHEMA_HASH
+from contracts.params import Params
+from pipelines.stages import package
+from registry import tracking
+from registry.keys import signing_keys
+from registry.packaging import write_artifact
+from tests.support.tiny import tiny_reference
+
+Graph = Callable[..., onnx.ModelProto]
+
+
+def test_candidate_verifies_and_explains_itself(project: Path, params: Params) -> None:
+    package.main(project, params)
+    artifact = verify(project / "artifacts/candidate", project / "secrets/signing.pub")
+    manifest = artifact.manifest
+    assert artifact.model == (project / "artifacts/compress/student.onnx").read_bytes()
+    assert (manifest.released, manifest.as_of) == ("student", "2013-07-01")
+    assert manifest.schema_hash == SCHEMA_HASH
+    assert [f["name"] for f in manifest.feature_schema["numeric"]] == [f.name for f in NUMERIC]
+    assert manifest.data_sha256 == {"flights.csv.zip": "1f" * 32}
+    assert manifest.metrics == {"auc": 0.7, "bytes": 123}
+    assert manifest.versions["onnxruntime"] == onnxruntime.__version__
+
+
+def test_teacher_is_packaged_when_compress_chose_it(project: Path, params: Params, graph: Graph) -> None:
+    (project / "reports/compression.json").write_text('{"released": "teacher", "teacher": {"auc": 0.72}}')
+    teacher = graph()
+    teacher.producer_name = "teacher"
+    (project / "artifacts/compress/teacher.onnx").write_bytes(teacher.SerializeToString())
+    package.main(project, params)
+    artifact = verify(project / "artifacts/candidate", project / "secrets/signing.pub")
+    assert artifact.model == teacher.SerializeToString()
+    assert (artifact.manifest.released, artifact.manifest.metrics) == ("teacher", {"auc": 0.72})
+
+
+def test_manifest_names_the_run_that_made_the_weights(project: Path, params: Params) -> None:
+    with tracking.training_run(project, params) as run:
+        run.finish({"auc": 0.71})
+    package.main(project, params)
+    assert _manifest(project)["mlflow_run_id"] == run.run_id
+    with tracking.connected(project) as client:
+        found = client.get_run(run.run_id)
+        assert found.data.metrics["auc/2013-07"] == 0.7
+        assert {file.path for file in client.list_artifacts(run.run_id, "reports")} >= {"reports/evaluation.json"}
+        assert [file.path for file in client.list_artifacts(run.run_id, "plots")] == ["plots/training.json"]
+
+
+def test_lost_run_is_logged_anew_from_the_reports(project: Path, params: Params) -> None:
+    package.main(project, params)
+    with tracking.connected(project) as client:
+        run = client.get_run(_manifest(project)["mlflow_run_id"])
+        losses = client.get_metric_history(run.info.run_id, "train_loss")
+    assert [(point.step, point.value) for point in losses] == [(1, 1.0), (2, 0.5)]
+    assert run.data.metrics["validation.auc"] == 0.71
+    assert run.data.params["train.epochs"] == str(params.train.epochs)
+    assert run.info.status == "FINISHED"
+
+
+def test_same_weights_with_other_parameters_are_another_run(project: Path, params: Params) -> None:
+    package.main(project, params)
+    first = _manifest(project)["mlflow_run_id"]
+    other = params.model_copy(update={"compress": params.compress.model_copy(update={"prune": 0.5})})
+    package.main(project, other)
+    second = _manifest(project)["mlflow_run_id"]
+    assert first != second
+    package.main(project, params)
+    assert _manifest(project)["mlflow_run_id"] == first
+
+
+def test_candidate_is_replaced_whole_or_not_at_all(project: Path, params: Params) -> None:
+    package.main(project, params)
+    before = _manifest(project)
+    (project / "artifacts/compress/student.onnx").write_bytes(b"no graph")
+    with pytest.raises(ArtifactInvalid, match=r"`model\.onnx` must be valid ONNX, got"):
+        package.main(project, params)
+    assert _manifest(project) == before
+    assert {path.name for path in (project / "artifacts").glob(".*")} == set()
+
+
+def test_leftover_of_a_killed_run_does_not_get_in(project: Path, params: Params) -> None:
+    leftover = project / "artifacts/.candidate.new"
+    leftover.mkdir()
+    (leftover / "torn").touch()
+    package.main(project, params)
+    assert {path.name for path in (project / "artifacts/candidate").iterdir()} == {
+        "manifest.json",
+        "model.onnx",
+        "model.sig",
+        "reference.npz",
+    }
+
+
+def test_external_data_is_refused_wherever_it_hides(tmp_path: Path, graph: Graph) -> None:
+    outside = helper.make_tensor("outside", TensorProto.FLOAT, [1], [1.0])
+    outside.ClearField("float_data")
+    outside.data_location = TensorProto.EXTERNAL
+    outside.external_data.add(key="location", value="/etc/passwd")
+    in_graph = graph()
+    in_graph.graph.initializer.append(outside)
+    in_node = graph()
+    in_node.graph.node.insert(0, helper.make_node("Constant", [], ["unused"], value=outside))
+    in_branch = graph()
+    branch = helper.make_graph([], "branch", [], [], [outside])
+    in_branch.graph.node.insert(0, helper.make_node("If", ["c"], ["unused"], then_branch=branch, else_branch=branch))
+    for model in (in_graph, in_node, in_branch):
+        with pytest.raises(ArtifactInvalid, match=r"got external data for \['outside'"):
+            _write(tmp_path, model)
+
+
+def test_other_tensors_than_the_contract_are_refused(tmp_path: Path, graph: Graph) -> None:
+    for model in (graph(width=len(NUMERIC) - 1), graph(output="score")):
+        with pytest.raises(ArtifactInvalid, match="must be a graph with the tensors"):
+            _write(tmp_path, model)
+
+
+def test_keys_that_are_no_pair_are_refused(tmp_path: Path, graph: Graph) -> None:
+    signing_keys(tmp_path / "secrets")
+    foreign = signing_keys(tmp_path / "foreign")
+    (tmp_path / "secrets/signing.pub").write_bytes(foreign.public.read_bytes())
+    with pytest.raises(ArtifactInvalid, match="must be signed by the key"):
+        _write(tmp_path, graph())
+    assert not (tmp_path / "artifact").exists()
+
+
+def test_reference_that_is_no_sample_of_the_contract_is_refused(project: Path, params: Params) -> None:
+    (project / "artifacts/compress/reference.npz").write_bytes(b"no sample")
+    with pytest.raises(ArtifactInvalid, match="the reference sample must hold rows of the feature contract"):
+        package.main(project, params)
+    assert not (project / "artifacts/candidate").exists()
+
+
+def test_artifact_can_be_read_by_others_and_its_key_cannot(tmp_path: Path, graph: Graph) -> None:
+    _write(tmp_path, graph())
+    assert stat.S_IMODE((tmp_path / "secrets/signing.key").stat().st_mode) == 0o600
+    assert all(stat.S_IMODE(path.stat().st_mode) & 0o044 for path in (tmp_path / "artifact").iterdir())
+
+
+def _write(folder: Path, model: onnx.ModelProto) -> None:
+    write_artifact(
+        folder / "artifact",
+        model.SerializeToString(),
+        tiny_reference(),
+        signing_keys(folder / "secrets"),
+        released="student",
+        as_of="2013-07-01",
+        metrics={},
+        vocabulary={},
+        data_sha256={},
+        git=Git(commit=None, dirty=True),
+        mlflow_run_id="",
+    )
+
+
+def _manifest(project: Path) -> dict[str, str]:
+    manifest: dict[str, str] = json.loads((project / "artifacts/candidate/manifest.json").read_bytes())
+    return manifest

@@ -1,0 +1,76 @@
+"""A run tells how it was made and how it ended, and is found by what it made."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from contracts.errors import Unavailable
+from contracts.params import Params
+from registry import tracking
+
+
+def test_run_has_parameters_curves_and_identities(project: Path, params: Params) -> None:
+    with tracking.training_run(project, params) as run:
+        run.log_epoch(1, {"train_loss": 0.6, "validation_auc": None})
+        run.log_epoch(2, {"train_loss": 0.5, "validation_auc": 0.7})
+        run.finish({"auc": 0.7})
+    with tracking.connected(project) as client:
+        found = client.get_run(run.run_id)
+        losses = client.get_metric_history(run.run_id, "train_loss")
+        aucs = client.get_metric_history(run.run_id, "validation_auc")
+    assert [(point.step, point.value) for point in losses] == [(1, 0.6), (2, 0.5)]
+    assert [(point.step, point.value) for point in aucs] == [(2, 0.7)]
+    assert found.data.params["as_of"] == "2013-07-01"
+    assert found.data.params["train.hidden"] == str(params.train.hidden)
+    assert found.data.tags["data_sha256.flights.csv.zip"] == "1f" * 32
+    assert found.data.tags["mlflow.source.git.commit"] == "none"
+    assert found.data.tags["git_dirty"] == "true"
+    assert len(found.data.tags["weights_sha256"]) == 64
+    assert found.info.status == "FINISHED"
+
+
+@pytest.mark.parametrize(("error", "status"), [(ValueError, "FAILED"), (KeyboardInterrupt, "KILLED")])
+def test_a_run_that_ends_badly_is_marked_and_not_found(
+    project: Path, params: Params, error: type[BaseException], status: str
+) -> None:
+    with pytest.raises(error), tracking.training_run(project, params) as run:
+        raise error
+    with tracking.connected(project) as client:
+        assert client.get_run(run.run_id).info.status == status
+        assert tracking.find_run(client, project, params) is None
+
+
+def test_a_run_is_found_by_the_weights_it_made(project: Path, params: Params) -> None:
+    with tracking.training_run(project, params) as run:
+        run.finish({})
+    with tracking.connected(project) as client:
+        assert tracking.find_run(client, project, params) == run.run_id
+        (project / "artifacts/train/final.safetensors").write_bytes(b"other weights")
+        assert tracking.find_run(client, project, params) is None
+
+
+def test_files_of_a_run_lie_in_the_project_wherever_one_stands(project: Path, params: Params) -> None:
+    with tracking.training_run(project, params) as run:
+        pass
+    with tracking.connected(project) as client:
+        assert client.get_run(run.run_id).info.artifact_uri.startswith((project / "artifacts/mlruns").as_uri())
+
+
+def test_a_server_that_is_away_is_named_without_its_password(
+    project: Path, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://somebody:secret@127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    rule = r"MLflow at `http://127.0.0.1:9` must answer.*MLFLOW_TRACKING_URI"
+    with pytest.raises(Unavailable, match=rule) as caught, tracking.training_run(project, params):
+        pytest.fail("there is no server")
+    assert "secret" not in str(caught.value)
+
+
+def test_importing_the_stages_does_not_import_mlflow() -> None:
+    code = (
+        "import sys, registry.tracking, pipelines.stages.package, registry.release; sys.exit('mlflow' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
