@@ -101,6 +101,10 @@ def test_a_tag_changes_with_what_goes_into_the_image_and_with_nothing_else(tmp_p
     (tmp_path / "deploy/observability/rules/alerts.yml").write_text("groups: []\n")
     (tmp_path / "README.md").write_text("changed")
     assert name_images(tmp_path) == before
+    for seen in ("monitoring/boards/panels.py", "monitoring/monitor/page.py", "web/charts.py", "cli/boards.py"):
+        (tmp_path / seen).write_text("changed = True\n")
+    assert name_images(tmp_path).serving == before.serving
+    before = name_images(tmp_path)
     (tmp_path / "services/core/auth.py").write_text("changed = True\n")
     after = name_images(tmp_path)
     assert after.serving != before.serving
