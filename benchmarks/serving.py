@@ -39,7 +39,7 @@ from benchmarks.serving_subjects import (
     settle,
     silent_service,
 )
-from contracts.artifact import MODEL_NAME
+from contracts.features import MODEL_NAME
 from contracts.files import write_json
 from contracts.store import load_champion
 from services.rest.docs_page import example

@@ -1,69 +1,104 @@
 """What a released model is: a folder that explains and proves itself.
 
     <digest>/
-    ├── manifest.json   identity, schema, metrics, versions, sha256 of every other file
-    ├── model.onnx      preprocessing and network in one graph, no external data
-    ├── reference.npz   a fixed sample of the training rows, for drift (contracts/reference.py)
-    └── model.sig       model-signing (sigstore bundle, EC key) over the three above
+    ├── manifest.json     the content: schema of the task, vocabulary, metrics, sha256 of graph and sample
+    ├── model.onnx        preprocessing and network in one graph, no external data
+    ├── reference.npz     a fixed sample of the training rows, for drift (contracts/reference.py)
+    ├── provenance.json   the envelope: when, from which commit, run, data and parameters, with which libraries
+    └── model.sig         model-signing (sigstore bundle, EC key) over the four above
 
-The digest is the sha256 of `manifest.json`: it names the folder in the store, the MLflow version and every
-logged prediction. The verifying key comes from the reader's settings, never from the folder.
+The digest is the sha256 of `manifest.json`: it names the folder in the store, the MLflow version and every logged
+prediction. Equal work has an equal digest on any day: clock, run and commit stand in the envelope, which the signature
+covers, too. The verifying key comes from the reader's settings, never from the folder.
 """
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import model_signing
-from pydantic import BaseModel, ConfigDict, ValidationError
+import msgspec
 
-from contracts.errors import ArtifactInvalid
-from contracts.features import SCHEMA_HASH
+from contracts.errors import ArtifactInvalid, SchemaInvalid
+from contracts.schema import Schema
 
 MANIFEST: Final = "manifest.json"
 MODEL: Final = "model.onnx"
 REFERENCE: Final = "reference.npz"
+PROVENANCE: Final = "provenance.json"
 SIGNATURE: Final = "model.sig"
-FILES: Final = (MANIFEST, MODEL, REFERENCE, SIGNATURE)
-MODEL_NAME: Final = "flight-delay"  # over the Open Inference Protocol and in MLflow's registry
-INPUT_NUMERIC: Final = "numeric"  # FP32 [n, len(NUMERIC)]
-INPUT_CATEGORY: Final = "category"  # BYTES [n, len(CATEGORY)]
-OUTPUT: Final = "probability"  # FP32 [n]: of arriving late
+CONTENT: Final = (MANIFEST, MODEL, REFERENCE)  # what the digest speaks for
+ENVELOPE: Final = (PROVENANCE, SIGNATURE)
+FILES: Final = (*CONTENT, *ENVELOPE)
+FORMAT: Final = 2  # 1 had the constants of one task in it, and the clock in the digest
+INPUT_NUMERIC: Final = "numeric"  # FP32 [n, len(schema.numeric)]
+INPUT_CATEGORY: Final = "category"  # BYTES [n, len(schema.category)]
+OUTPUT: Final = "probability"  # FP32 [n]: of the positive outcome
+Released = Literal["student", "teacher"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    pass
 
 
-class File(_Part):
+Part = TypeVar("Part", bound=_Part)
+
+
+class File(_Part, frozen=True):
     sha256: str
     bytes: int
 
 
-class Git(_Part):
+class Git(_Part, frozen=True):
     """`commit` is None outside a repository; `dirty` is whether code or parameters differed from it."""
 
     commit: str | None
     dirty: bool
 
 
-class Manifest(_Part):
-    format: Literal[1] = 1
-    name: str = MODEL_NAME
-    released: Literal["student", "teacher"]
-    as_of: str  # ISO date: nothing from this day or later trained the model
-    created_at: str  # ISO instant, UTC
-    feature_schema: dict[str, list[dict[str, Any]]]
+class Manifest(_Part, frozen=True):
+    """
+    Attributes:
+        schema_hash: of `schema`, held against it.
+        as_of: ISO date; nothing from this day or later trained the model.
+        vocabulary: category -> the strings that the graph knows; another one is answered as unknown.
+        metrics: of the released model on the validation month.
+        files: model and reference.
+    """
+
+    format: Literal[2]
+    schema: Schema
     schema_hash: str
-    vocabulary: dict[str, list[str]]  # category -> the strings that the graph knows; another one is answered as unknown
-    data_sha256: dict[str, str]  # file name of the source -> hash
+    released: Released
+    as_of: str
+    vocabulary: dict[str, list[str]]
+    metrics: dict[str, float]
+    files: dict[str, File]
+
+    @property
+    def name(self) -> str:
+        """Of the model, over the Open Inference Protocol and in MLflow's registry."""
+        return self.schema.name
+
+
+class Provenance(_Part, frozen=True):
+    """
+    Attributes:
+        digest: of the manifest that it belongs to.
+        created_at: ISO instant, UTC.
+        data_sha256: file name of the source -> hash.
+        parameters: the whole of params.yaml.
+        versions: library -> version that made it.
+    """
+
+    digest: str
+    created_at: str
     git: Git
     mlflow_run_id: str
-    metrics: dict[str, float]  # of the released model on the validation month, and its size
-    versions: dict[str, str]  # library -> version that made it
-    files: dict[str, File]
+    data_sha256: dict[str, str]
+    parameters: dict[str, Any]
+    versions: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +107,13 @@ class Artifact:
 
     digest: str
     manifest: Manifest
+    provenance: Provenance
     model: bytes
     reference: bytes
+
+    @property
+    def schema(self) -> Schema:
+        return self.manifest.schema
 
     @property
     def version(self) -> str:
@@ -99,28 +139,51 @@ def verify(folder: Path, public_key: Path, digest: str | None = None) -> Artifac
         digest: sha256 that the manifest must have; None accepts any, for a candidate.
 
     Raises:
-        ArtifactInvalid: anything missing, added, changed or unsigned, or another feature schema.
+        ArtifactInvalid: anything missing, added, changed or unsigned, of another format, or with a wrong schema.
     """
     try:
-        content = {name: (folder / name).read_bytes() for name in FILES}
+        manifest_bytes = (folder / MANIFEST).read_bytes()
+    except OSError as error:
+        raise _invalid(folder, f"must hold {', '.join(FILES)}, got: {error}") from error
+    _check_format(folder, manifest_bytes)  # an older one lacks files that are asked for below, and says so in vain
+    try:
+        content = {name: (folder / name).read_bytes() for name in FILES} | {MANIFEST: manifest_bytes}
     except OSError as error:
         raise _invalid(folder, f"must hold {', '.join(FILES)}, got: {error}") from error
     _verify_signature(folder, public_key)
-    found = sha256(content[MANIFEST])
+    found = sha256(manifest_bytes)
     if digest is not None and found != digest:
         raise _invalid(folder, f"must have digest {digest}, got {found}")
-    try:
-        manifest = Manifest.model_validate(json.loads(content[MANIFEST]))
-    except (ValidationError, ValueError) as error:
-        raise _invalid(folder, f"must have a manifest of format 1, got: {error}") from error
     if (present := {path.name for path in folder.iterdir()}) != set(FILES):
         raise _invalid(folder, f"must hold just {', '.join(FILES)}, got {sorted(present)}")
+    manifest = _decoded(folder, manifest_bytes, Manifest)
+    provenance = _decoded(folder, content[PROVENANCE], Provenance)
     for name in (MODEL, REFERENCE):
         if name not in manifest.files or sha256(content[name]) != manifest.files[name].sha256:
             raise _invalid(folder, f"must have the {name} of its manifest, got another one")
-    if manifest.schema_hash != SCHEMA_HASH:
-        raise _invalid(folder, f"must have feature schema {SCHEMA_HASH[:12]}, got {manifest.schema_hash[:12]}")
-    return Artifact(found, manifest, content[MODEL], content[REFERENCE])
+    if manifest.schema_hash != manifest.schema.hash:
+        raise _invalid(
+            folder, f"must have a schema of hash {manifest.schema_hash[:12]}, got {manifest.schema.hash[:12]}"
+        )
+    if provenance.digest != found:
+        raise _invalid(folder, f"must have an envelope for {found}, got one for {provenance.digest}")
+    return Artifact(found, manifest, provenance, content[MODEL], content[REFERENCE])
+
+
+def _check_format(folder: Path, manifest: bytes) -> None:
+    try:
+        found = msgspec.json.decode(manifest)["format"]
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise _invalid(folder, f"must have a manifest of format {FORMAT}, got: {error!r}") from error
+    if found != FORMAT:
+        raise _invalid(folder, f"must have a manifest of format {FORMAT}, got {found!r}, which another version wrote")
+
+
+def _decoded(folder: Path, content: bytes, kind: type[Part]) -> Part:
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, SchemaInvalid) as error:
+        raise _invalid(folder, f"must have a {kind.__name__.lower()} of format {FORMAT}, got: {error}") from error
 
 
 def _verify_signature(folder: Path, public_key: Path) -> None:

@@ -9,9 +9,10 @@
     ├── Unavailable          unavailable        not ready yet, draining, or a dependency is away
     ├── ParameterError       invalid_input      params.yaml or a setting is wrong
     ├── DataError            invalid_input      a data file is missing or damaged
+    ├── SchemaInvalid        invalid_input      a task's schema breaks a rule of its own
     └── ArtifactInvalid      failed_precondition  an artifact does not verify
 
-`services/core/status.py` maps the codes to HTTP and gRPC; `cli` prints the message and exits with 1.
+`services/status.py` maps the codes to HTTP and gRPC; `cli.py` prints the message and exits with 1.
 Messages have one form: "`<name>` must be <rule>, got <value>; <what to do>".
 """
 
@@ -63,6 +64,10 @@ class ParameterError(WindsockError):
 
 
 class DataError(WindsockError):
+    code = "invalid_input"
+
+
+class SchemaInvalid(WindsockError):
     code = "invalid_input"
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from contracts.errors import ContractViolation
 
+MODEL_NAME: Final = "flight-delay"
 HORIZON_HOURS: Final = 2
 LATE_MINUTES: Final = 15  # US DOT: late is 15 minutes or more after scheduled arrival
 

@@ -10,14 +10,14 @@ from typing import Final
 import numpy as np
 
 from contracts.errors import ArtifactInvalid
-from contracts.features import Category, Numeric, check_category, check_numeric
+from contracts.schema import Category, Numeric, Schema
 
 REFERENCE_ROWS: Final = 5_000  # about 300 kB packed: an artifact stays small enough for a ConfigMap (1 MiB)
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """`numeric` float32 [n, len(NUMERIC)], NaN is missing; `category` str [n, len(CATEGORY)], "" is missing."""
+    """`numeric` float32 [n, len(schema.numeric)], NaN is missing; `category` str [n, len(schema.category)], "" is."""
 
     numeric: Numeric
     category: Category
@@ -30,18 +30,19 @@ def pack(reference: Reference) -> bytes:
     return buffer.getvalue()
 
 
-def unpack(content: bytes) -> Reference:
-    """
+def unpack(content: bytes, schema: Schema) -> Reference:
+    """A packed sample.
+
     Raises:
-        ArtifactInvalid: no such sample, or one outside the feature contract.
+        ArtifactInvalid: no such sample, or one outside the schema.
     """
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             reference = Reference(arrays["numeric"].astype(np.float32), arrays["category"].astype(object))
-        check_numeric(reference.numeric)
-        check_category(reference.category)
+        schema.check_numeric(reference.numeric)
+        schema.check_category(reference.category)
     except Exception as error:  # numpy, zipfile and zlib raise half a dozen kinds for damaged bytes
         raise ArtifactInvalid(
-            f"the reference sample must hold rows of the feature contract, got: {error}; run `dvc repro`"
+            f"the reference sample must hold rows of the schema, got: {error}; run `dvc repro`"
         ) from error
     return reference

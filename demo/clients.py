@@ -16,9 +16,9 @@ import grpc
 import msgspec
 import numpy as np
 
-from contracts.artifact import INPUT_CATEGORY, INPUT_NUMERIC, MODEL_NAME
+from contracts.artifact import INPUT_CATEGORY, INPUT_NUMERIC
 from contracts.errors import Unauthenticated, Unavailable, WindsockError
-from contracts.features import Category, Numeric
+from contracts.features import MODEL_NAME, Category, Numeric
 from services.generated import open_inference_pb2 as pb
 from services.generated import open_inference_pb2_grpc as pb_grpc
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from contracts.artifact import MODEL_NAME
 from contracts.errors import DataError, Unavailable
+from contracts.features import MODEL_NAME
 from demo.replay import read_token, replay
 from deploy.cluster.pod_trouble import explain
 from deploy.cluster.settings import NAMESPACE, Cluster

@@ -5,7 +5,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
-from contracts.artifact import MANIFEST
+from contracts.artifact import PROVENANCE
 from contracts.files import write_atomic
 from demo.evidence import LATENCY_EDGES_MS, PROTOCOLS, Evidence
 from monitoring.monitor.page import heat
@@ -110,15 +110,15 @@ def _sizes(root: Path, evaluation: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _identity(root: Path, months: list[dict[str, Any]]) -> dict[str, Any]:
-    """Of the model that answered, as its manifest tells it."""
+    """Of the model that answered, as its envelope tells it."""
     digest = next((digest for month in months for digest in month["models"]), None)
     if digest is None:
         return {}
-    manifest = json.loads((root / "artifacts/store" / digest / MANIFEST).read_text(encoding="utf-8"))
+    origin = json.loads((root / "artifacts/store" / digest / PROVENANCE).read_text(encoding="utf-8"))
     return {
         "model digest": digest,
-        "git commit": (manifest["git"]["commit"] or "none") + (", with changes" if manifest["git"]["dirty"] else ""),
-        "MLflow run": manifest["mlflow_run_id"],
-        "made at": manifest["created_at"],
-        "data, sha256": ", ".join(f"{name} {sha[:12]}" for name, sha in sorted(manifest["data_sha256"].items())),
+        "git commit": (origin["git"]["commit"] or "none") + (", with changes" if origin["git"]["dirty"] else ""),
+        "MLflow run": origin["mlflow_run_id"],
+        "made at": origin["created_at"],
+        "data, sha256": ", ".join(f"{name} {sha[:12]}" for name, sha in sorted(origin["data_sha256"].items())),
     }

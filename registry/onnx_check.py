@@ -10,23 +10,17 @@ from onnx import TensorProto
 
 from contracts.artifact import INPUT_CATEGORY, INPUT_NUMERIC, MODEL, OUTPUT
 from contracts.errors import ArtifactInvalid
-from contracts.features import CATEGORY, NUMERIC
-
-_NEEDED = {
-    INPUT_NUMERIC: (TensorProto.FLOAT, (None, len(NUMERIC))),
-    INPUT_CATEGORY: (TensorProto.STRING, (None, len(CATEGORY))),
-    OUTPUT: (TensorProto.FLOAT, (None,)),
-}
+from contracts.schema import Schema
 
 
-def check_graph(model: bytes) -> None:
+def check_graph(model: bytes, schema: Schema) -> None:
     """Refuse what could not be served.
 
     Args:
         model: a serialised ModelProto.
 
     Raises:
-        ArtifactInvalid: not valid ONNX, external data, or other inputs and outputs than the contract's.
+        ArtifactInvalid: not valid ONNX, external data, or other inputs and outputs than the schema's.
     """
     try:
         proto = onnx.load_model_from_string(model)
@@ -38,8 +32,13 @@ def check_graph(model: bytes) -> None:
     if outside:
         raise _invalid(f"one file that holds all weights, got external data for {outside}")
     found = {value.name: _type(value) for value in [*proto.graph.input, *proto.graph.output]}
-    if found != _NEEDED:
-        raise _invalid(f"a graph with the tensors (element type, shape) {_NEEDED}, got {found}")
+    needed = {
+        INPUT_NUMERIC: (TensorProto.FLOAT, (None, len(schema.numeric))),
+        INPUT_CATEGORY: (TensorProto.STRING, (None, len(schema.category))),
+        OUTPUT: (TensorProto.FLOAT, (None,)),
+    }
+    if found != needed:
+        raise _invalid(f"a graph with the tensors (element type, shape) {needed}, got {found}")
 
 
 def _type(value: onnx.ValueInfoProto) -> tuple[int, tuple[int | None, ...]]:

@@ -1,83 +1,90 @@
-"""An artifact, written: one folder that explains and proves itself. It is signed, and verified as it was written."""
+"""An artifact from its parts: content and digest, envelope, signature."""
 
 import platform
+import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final
 
 import model_signing
+import msgspec
 
 from contracts.artifact import (
+    ENVELOPE,
+    FORMAT,
     MANIFEST,
     MODEL,
+    PROVENANCE,
     REFERENCE,
     SIGNATURE,
     Artifact,
     File,
     Git,
     Manifest,
+    Provenance,
+    Released,
     sha256,
     signing_config,
     verify,
 )
-from contracts.features import SCHEMA_HASH, schema
-from contracts.files import whole_folder, write_json
+from contracts.files import whole_folder
 from contracts.reference import unpack
+from contracts.schema import Schema
 from registry.keys import Keys
 from registry.onnx_check import check_graph
 
 _LIBRARIES: Final = ("duckdb", "ibis-framework", "numpy", "onnx", "onnxruntime", "torch", "windsock")
 
 
-def write_artifact(
-    folder: Path,
-    model: bytes,
-    reference: bytes,
-    keys: Keys,
-    *,
-    released: Literal["student", "teacher"],
-    as_of: str,
-    metrics: Mapping[str, float],
-    vocabulary: Mapping[str, list[str]],
-    data_sha256: Mapping[str, str],
-    git: Git,
-    mlflow_run_id: str,
-) -> Artifact:
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a model is. The digest speaks for it.
+
+    Attributes:
+        model: ONNX with the schema's tensors and no external data.
+        reference: a packed sample of its training rows (contracts/reference.py).
+        metrics: of `model` on the validation month.
+    """
+
+    schema: Schema
+    model: bytes
+    reference: bytes
+    released: Released
+    as_of: str
+    metrics: Mapping[str, float]
+    vocabulary: Mapping[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How a model came about, beside the clock and the libraries of the process that packages it."""
+
+    git: Git
+    mlflow_run_id: str
+    data_sha256: Mapping[str, str]
+    parameters: Mapping[str, Any]
+
+
+def write_artifact(folder: Path, content: Content, origin: Origin, keys: Keys) -> Artifact:
     """Write, sign and verify an artifact; `folder` appears whole or not at all.
 
     Args:
         folder: replaced when it exists.
-        model: ONNX with the contract's tensors and no external data.
-        reference: a packed sample of its training rows (contracts/reference.py).
-        metrics: of `model` on the validation month.
-        data_sha256: file name of the source -> hash.
 
     Raises:
-        ArtifactInvalid: `model` is no such ONNX, `reference` no such sample, or `keys` are not a pair.
+        ArtifactInvalid: the model is no such ONNX, the reference no such sample, or `keys` are not a pair.
     """
-    check_graph(model)
-    unpack(reference)
-    content = {MODEL: model, REFERENCE: reference}
-    manifest = Manifest(
-        released=released,
-        as_of=as_of,
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        feature_schema=schema(),
-        schema_hash=SCHEMA_HASH,
-        vocabulary=dict(vocabulary),
-        data_sha256=dict(data_sha256),
-        git=git,
-        mlflow_run_id=mlflow_run_id,
-        metrics=dict(metrics),
-        versions={"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
-        files={name: File(sha256=sha256(data), bytes=len(data)) for name, data in content.items()},
-    )
+    check_graph(content.model, content.schema)
+    unpack(content.reference, content.schema)
+    manifest = _manifest(content)
     with whole_folder(folder) as new:
-        for name, data in content.items():
-            (new / name).write_bytes(data)
-        write_json(new / MANIFEST, manifest.model_dump())
+        (new / MODEL).write_bytes(content.model)
+        (new / REFERENCE).write_bytes(content.reference)
+        (new / MANIFEST).write_bytes(manifest)
+        (new / PROVENANCE).write_bytes(_json(_provenance(sha256(manifest), origin)))
         (
             model_signing.signing.Config()
             .use_elliptic_key_signer(private_key=keys.private)
@@ -85,3 +92,46 @@ def write_artifact(
             .sign(new, new / SIGNATURE)
         )
         return verify(new, keys.public)
+
+
+def keep_envelope(artifact: Path, envelopes: Path, digest: str) -> None:
+    """Copy an artifact's envelope to `envelopes/<digest>`.
+
+    DVC keeps the content, and restores it without running a stage; the envelope, which no two runs share, is kept here.
+    """
+    with whole_folder(envelopes / digest) as new:
+        for name in ENVELOPE:
+            shutil.copyfile(artifact / name, new / name)
+
+
+def _manifest(content: Content) -> bytes:
+    files = {MODEL: content.model, REFERENCE: content.reference}
+    return _json(
+        Manifest(
+            format=FORMAT,
+            schema=content.schema,
+            schema_hash=content.schema.hash,
+            released=content.released,
+            as_of=content.as_of,
+            vocabulary=dict(content.vocabulary),
+            metrics=dict(content.metrics),
+            files={name: File(sha256(data), len(data)) for name, data in files.items()},
+        )
+    )
+
+
+def _provenance(digest: str, origin: Origin) -> Provenance:
+    return Provenance(
+        digest=digest,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        git=origin.git,
+        mlflow_run_id=origin.mlflow_run_id,
+        data_sha256=dict(origin.data_sha256),
+        parameters=dict(origin.parameters),
+        versions={"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
+    )
+
+
+def _json(value: Any) -> bytes:
+    """Canonical and readable: equal values give equal bytes."""
+    return msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=1) + b"\n"

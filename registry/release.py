@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from contracts.artifact import FILES, MODEL_NAME, Artifact, verify
+from contracts.artifact import FILES, Artifact, verify
 from contracts.errors import ArtifactInvalid, ParameterError
+from contracts.features import MODEL_NAME
 from contracts.files import whole_folder, write_atomic
 from registry import tracking
 
@@ -111,14 +112,14 @@ def _register(client: "MlflowClient", root: Path, stored: Path, artifact: Artifa
 
 
 def _run(client: "MlflowClient", root: Path, artifact: Artifact) -> str:
-    """The run in the manifest; when the database no longer has it, one that says what the manifest says."""
-    manifest = artifact.manifest
+    """The run in the envelope; when the database no longer has it, one that says what the envelope says."""
+    origin = artifact.provenance
     experiment = tracking.experiment(client, root)
-    for known in (f"attributes.run_id = '{manifest.mlflow_run_id}'", f"tags.digest = '{artifact.digest}'"):
+    for known in (f"attributes.run_id = '{origin.mlflow_run_id}'", f"tags.digest = '{artifact.digest}'"):
         if runs := client.search_runs([experiment], known):
             return str(runs[0].info.run_id)
-    tags = tracking.identity_tags(manifest.git, manifest.data_sha256) | {"digest": artifact.digest}
+    tags = tracking.identity_tags(origin.git, origin.data_sha256) | {"digest": artifact.digest}
     run_id = str(client.create_run(experiment, tags=tags, run_name=f"release {artifact.version}").info.run_id)
-    tracking.log_metrics(client, run_id, manifest.metrics)
+    tracking.log_metrics(client, run_id, artifact.manifest.metrics)
     client.set_terminated(run_id)
     return run_id

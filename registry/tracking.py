@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from contracts.artifact import MODEL_NAME, Git, sha256
+from contracts.artifact import Git, sha256
 from contracts.errors import Unavailable
+from contracts.features import MODEL_NAME
 from contracts.params import Params
 from registry.identity import data_identity, git_identity
 

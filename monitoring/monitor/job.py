@@ -66,7 +66,7 @@ def run(
         Unavailable: the database takes no result.
     """
     artifact = load_champion(store, public_key)
-    sample = unpack(artifact.reference)
+    sample = unpack(artifact.reference, artifact.schema)
     champion = Champion(artifact, Sample(sample.numeric, sample.category))
     now = datetime.now(UTC)
     pages: dict[str, bytes] = {}

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from contracts.features import CATEGORY_NAMES
 from contracts.params import Params
 from registry import tracking
 from registry.identity import data_identity, git_identity
 from registry.keys import signing_keys
-from registry.packaging import write_artifact
+from registry.packaging import Content, Origin, keep_envelope, write_artifact
+from tasks.flights.schema import SCHEMA
 
 logger = logging.getLogger(__name__)
 
@@ -28,19 +28,24 @@ def main(root: Path, params: Params) -> None:
     compression = _read(root / "reports/compression.json")
     released = compression["released"]
     run_id = _tracked_run(root, params)
-    artifact = write_artifact(
-        root / "artifacts/candidate",
-        (root / f"artifacts/compress/{released}.onnx").read_bytes(),
-        (root / "artifacts/compress/reference.npz").read_bytes(),
-        signing_keys(root / "secrets"),
+    vocabulary = _read(root / "artifacts/train/final.json")["vocabulary"]
+    content = Content(
+        schema=SCHEMA,
+        model=(root / f"artifacts/compress/{released}.onnx").read_bytes(),
+        reference=(root / "artifacts/compress/reference.npz").read_bytes(),
         released=released,
         as_of=params.as_of.isoformat(),
         metrics=_numbers(compression[released]),
-        vocabulary=dict(zip(CATEGORY_NAMES, _read(root / "artifacts/train/final.json")["vocabulary"], strict=True)),
-        data_sha256=data_identity(root),
+        vocabulary=dict(zip(SCHEMA.category_names, vocabulary, strict=True)),
+    )
+    origin = Origin(
         git=git_identity(root),
         mlflow_run_id=run_id,
+        data_sha256=data_identity(root),
+        parameters=params.model_dump(mode="json"),
     )
+    artifact = write_artifact(root / "artifacts/candidate", content, origin, signing_keys(root / "secrets"))
+    keep_envelope(root / "artifacts/candidate", root / "artifacts/envelopes", artifact.digest)
     logger.info("packaged the %s as %s: %d kB", released, artifact.version, len(artifact.model) // 1000)
 
 

@@ -87,7 +87,7 @@ class Predictor:
             self._digest,
             released=manifest.released,
             as_of=manifest.as_of,
-            created_at=datetime.fromisoformat(manifest.created_at).timestamp(),
+            created_at=datetime.fromisoformat(artifact.provenance.created_at).timestamp(),
             vocabulary=manifest.vocabulary,
         )
 

@@ -179,17 +179,17 @@ def test_only_git_s_own_files_changed(project: Path) -> None:
 
 
 def test_the_candidate_knows_its_commit(project: Path) -> None:
-    manifest = verify(project / "artifacts/candidate", project / "secrets/signing.pub").manifest
-    assert manifest.git.commit == run(project, "git", "rev-parse", "HEAD~1").strip()
-    assert manifest.git.dirty is False
+    provenance = verify(project / "artifacts/candidate", project / "secrets/signing.pub").provenance
+    assert provenance.git.commit == run(project, "git", "rev-parse", "HEAD~1").strip()
+    assert provenance.git.dirty is False
 
 
 def test_the_live_run_is_the_one_that_the_candidate_names(project: Path) -> None:
-    manifest = verify(project / "artifacts/candidate", project / "secrets/signing.pub").manifest
+    provenance = verify(project / "artifacts/candidate", project / "secrets/signing.pub").provenance
     with connected(project) as client:
         runs = client.search_runs([experiment(client, project)])
-        assert [run.info.run_id for run in runs] == [manifest.mlflow_run_id]
-        history = client.get_metric_history(manifest.mlflow_run_id, "train_loss")
+        assert [run.info.run_id for run in runs] == [provenance.mlflow_run_id]
+        history = client.get_metric_history(provenance.mlflow_run_id, "train_loss")
     points = json.loads((project / "reports/plots/training.json").read_bytes())
     assert {point.step: point.value for point in history} == {point["epoch"]: point["train_loss"] for point in points}
     assert runs[0].data.params["ingest.keep_every"] == "40"
@@ -252,7 +252,7 @@ def test_an_experiment_is_one_run_more_and_never_releases(released: tuple[Path, 
     candidate = verify(project / "artifacts/candidate", project / "secrets/signing.pub")
     assert candidate.digest != digest
     with connected(project) as client:
-        assert client.get_run(candidate.manifest.mlflow_run_id).data.params["train.epochs"] == "3"
+        assert client.get_run(candidate.provenance.mlflow_run_id).data.params["train.epochs"] == "3"
         assert client.get_model_version_by_alias("flight-delay", "champion").tags["digest"] == digest
         assert len(client.search_model_versions("name = 'flight-delay'")) == 1
 

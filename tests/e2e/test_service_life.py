@@ -245,8 +245,8 @@ def test_the_model_and_its_training_are_named(server: Server, artifact_store: St
     labels = {"digest": artifact_store.digest, "version": artifact_store.digest[:12]}
     labels |= {"released": "student", "as_of": "2013-07-01"}
     assert found[f"windsock_model_info{json.dumps(labels, sort_keys=True)}"] == 1
-    manifest = json.loads((artifact_store.store / artifact_store.digest / "manifest.json").read_text())
-    created = datetime.fromisoformat(manifest["created_at"]).timestamp()
+    provenance = json.loads((artifact_store.store / artifact_store.digest / "provenance.json").read_text())
+    created = datetime.fromisoformat(provenance["created_at"]).timestamp()
     assert found["windsock_last_training_timestamp_seconds{}"] == pytest.approx(created)
 
 

@@ -1,6 +1,7 @@
 """A tiny real model: the contract's graph with some fixed arithmetic inside, packed and signed like a real one."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -10,8 +11,10 @@ from contracts.artifact import INPUT_CATEGORY, INPUT_NUMERIC, OUTPUT, Git
 from contracts.features import CATEGORY, NUMERIC
 from contracts.reference import Reference, pack
 from registry.keys import signing_keys
-from registry.packaging import write_artifact
+from registry.packaging import Content, Origin, write_artifact
+from tasks.flights.schema import SCHEMA
 
+NOWHERE = Origin(Git(commit=None, dirty=False), mlflow_run_id="none", data_sha256={}, parameters={})
 CARRIERS = ("AA", "B6", "DL", "UA")
 PROMISED = {"auc": 0.75, "log_loss": 0.45, "brier": 0.14, "ece": 0.02, "auc_low": 0.74}  # by no measurement
 
@@ -69,20 +72,23 @@ def tiny_reference(rows: int = 50) -> bytes:
     return pack(Reference(numeric, np.tile(np.array(["AA", "JFK", "LAX"], object), (rows, 1))))
 
 
+def tiny_content(model: bytes, **more: Any) -> Content:
+    """A release of the flights with this graph; `more` replaces members."""
+    usual = {"reference": tiny_reference(), "released": "student", "as_of": "2013-07-01", "metrics": {}}
+    return Content(schema=SCHEMA, model=model, **(usual | {"vocabulary": {}} | more))
+
+
 def write_store(folder: Path, model: bytes | None = None) -> str:
     """`folder/store` with one released model, signed by the key in `folder`. Returns its digest."""
     artifact = write_artifact(
         folder / "candidate",
-        tiny_model() if model is None else model,
-        tiny_reference(),
+        tiny_content(
+            tiny_model() if model is None else model,
+            metrics=PROMISED,
+            vocabulary={"carrier": list(CARRIERS), "origin": ["EWR", "JFK", "LGA"], "dest": ["LAX"]},
+        ),
+        NOWHERE,
         signing_keys(folder),
-        released="student",
-        as_of="2013-07-01",
-        metrics=PROMISED,
-        vocabulary={"carrier": list(CARRIERS), "origin": ["EWR", "JFK", "LGA"], "dest": ["LAX"]},
-        data_sha256={},
-        git=Git(commit=None, dirty=False),
-        mlflow_run_id="none",
     )
     target = folder / "store" / artifact.digest
     target.parent.mkdir(exist_ok=True)

@@ -16,8 +16,8 @@ def root(tmp_path: Path, good: Evidence) -> Path:
     store = tmp_path / "artifacts/store" / good.damaged.named
     store.mkdir(parents=True)
     git = {"commit": "17e5556c0ffee", "dirty": True}
-    manifest = {"git": git, "mlflow_run_id": "0b7e4a1f", "created_at": "2026-11-24T08:00:00Z", "data_sha256": {}}
-    (store / "manifest.json").write_text(json.dumps(manifest))
+    origin = {"git": git, "mlflow_run_id": "0b7e4a1f", "created_at": "2026-11-24T08:00:00Z", "data_sha256": {}}
+    (store / "provenance.json").write_text(json.dumps(origin))
     (tmp_path / "reports").mkdir()
     (tmp_path / "reports/evaluation.json").write_text("{}")
     models = tmp_path / "artifacts/compress"

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from contracts.artifact import Git
 from contracts.features import NUMERIC_NAMES
 from contracts.reference import Reference, pack
 from monitoring.log.spool import LabelRecord, PredictionRecord, Record
@@ -17,7 +16,7 @@ from monitoring.monitor import job
 from registry.keys import signing_keys
 from registry.packaging import write_artifact
 from tests.support.payloads import rows
-from tests.support.tiny import PROMISED, tiny_model
+from tests.support.tiny import NOWHERE, PROMISED, tiny_content, tiny_model
 
 FEW = 20  # too few for a distance, so these months cost Evidently no time
 TEMP = NUMERIC_NAMES.index("temp")
@@ -83,10 +82,11 @@ def make_world(root: Path, metrics: dict[str, float] = PROMISED) -> World:
     numeric, categories = rows(300, seed=1)
     numeric[:, TEMP] = 50.0 + np.arange(300) % 3
     artifact = write_artifact(
-        root / "candidate", tiny_model(), pack(Reference(numeric, categories)), signing_keys(root),
-        released="student", as_of="2013-07-01", metrics=metrics, vocabulary={"carrier": [], "origin": [], "dest": []},
-        data_sha256={}, git=Git(commit=None, dirty=False), mlflow_run_id="none",
-    )  # fmt: skip
+        root / "candidate",
+        tiny_content(tiny_model(), reference=pack(Reference(numeric, categories)), metrics=metrics),
+        NOWHERE,
+        signing_keys(root),
+    )
     (root / "store").mkdir()
     (root / "candidate").rename(root / "store" / artifact.digest)
     (root / "store/champion").write_text(artifact.digest)

@@ -10,15 +10,15 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
-from contracts.artifact import Git, verify
+from contracts.artifact import verify
 from contracts.errors import ArtifactInvalid
-from contracts.features import NUMERIC, SCHEMA_HASH
 from contracts.params import Params
 from pipelines.stages import package
 from registry import tracking
 from registry.keys import signing_keys
 from registry.packaging import write_artifact
-from tests.support.tiny import tiny_reference
+from tasks.flights.schema import SCHEMA
+from tests.support.tiny import NOWHERE, tiny_content
 
 Graph = Callable[..., onnx.ModelProto]
 
@@ -29,11 +29,10 @@ def test_candidate_verifies_and_explains_itself(project: Path, params: Params) -
     manifest = artifact.manifest
     assert artifact.model == (project / "artifacts/compress/student.onnx").read_bytes()
     assert (manifest.released, manifest.as_of) == ("student", "2013-07-01")
-    assert manifest.schema_hash == SCHEMA_HASH
-    assert [f["name"] for f in manifest.feature_schema["numeric"]] == [f.name for f in NUMERIC]
-    assert manifest.data_sha256 == {"flights.csv.zip": "1f" * 32}
+    assert (manifest.schema, manifest.schema_hash) == (SCHEMA, SCHEMA.hash)
+    assert artifact.provenance.data_sha256 == {"flights.csv.zip": "1f" * 32}
     assert manifest.metrics == {"auc": 0.7, "bytes": 123}
-    assert manifest.versions["onnxruntime"] == onnxruntime.__version__
+    assert artifact.provenance.versions["onnxruntime"] == onnxruntime.__version__
 
 
 def test_teacher_is_packaged_when_compress_chose_it(project: Path, params: Params, graph: Graph) -> None:
@@ -51,7 +50,7 @@ def test_manifest_names_the_run_that_made_the_weights(project: Path, params: Par
     with tracking.training_run(project, params) as run:
         run.finish({"auc": 0.71})
     package.main(project, params)
-    assert _manifest(project)["mlflow_run_id"] == run.run_id
+    assert _provenance(project)["mlflow_run_id"] == run.run_id
     with tracking.connected(project) as client:
         found = client.get_run(run.run_id)
         assert found.data.metrics["auc/2013-07"] == 0.7
@@ -62,7 +61,7 @@ def test_manifest_names_the_run_that_made_the_weights(project: Path, params: Par
 def test_lost_run_is_logged_anew_from_the_reports(project: Path, params: Params) -> None:
     package.main(project, params)
     with tracking.connected(project) as client:
-        run = client.get_run(_manifest(project)["mlflow_run_id"])
+        run = client.get_run(_provenance(project)["mlflow_run_id"])
         losses = client.get_metric_history(run.info.run_id, "train_loss")
     assert [(point.step, point.value) for point in losses] == [(1, 1.0), (2, 0.5)]
     assert run.data.metrics["validation.auc"] == 0.71
@@ -72,22 +71,22 @@ def test_lost_run_is_logged_anew_from_the_reports(project: Path, params: Params)
 
 def test_same_weights_with_other_parameters_are_another_run(project: Path, params: Params) -> None:
     package.main(project, params)
-    first = _manifest(project)["mlflow_run_id"]
+    first = _provenance(project)["mlflow_run_id"]
     other = params.model_copy(update={"compress": params.compress.model_copy(update={"prune": 0.5})})
     package.main(project, other)
-    second = _manifest(project)["mlflow_run_id"]
+    second = _provenance(project)["mlflow_run_id"]
     assert first != second
     package.main(project, params)
-    assert _manifest(project)["mlflow_run_id"] == first
+    assert _provenance(project)["mlflow_run_id"] == first
 
 
 def test_candidate_is_replaced_whole_or_not_at_all(project: Path, params: Params) -> None:
     package.main(project, params)
-    before = _manifest(project)
+    before = _provenance(project)
     (project / "artifacts/compress/student.onnx").write_bytes(b"no graph")
     with pytest.raises(ArtifactInvalid, match=r"`model\.onnx` must be valid ONNX, got"):
         package.main(project, params)
-    assert _manifest(project) == before
+    assert _provenance(project) == before
     assert {path.name for path in (project / "artifacts").glob(".*")} == set()
 
 
@@ -122,7 +121,7 @@ def test_external_data_is_refused_wherever_it_hides(tmp_path: Path, graph: Graph
 
 
 def test_other_tensors_than_the_contract_are_refused(tmp_path: Path, graph: Graph) -> None:
-    for model in (graph(width=len(NUMERIC) - 1), graph(output="score")):
+    for model in (graph(width=len(SCHEMA.numeric) - 1), graph(output="score")):
         with pytest.raises(ArtifactInvalid, match="must be a graph with the tensors"):
             _write(tmp_path, model)
 
@@ -138,7 +137,7 @@ def test_keys_that_are_no_pair_are_refused(tmp_path: Path, graph: Graph) -> None
 
 def test_reference_that_is_no_sample_of_the_contract_is_refused(project: Path, params: Params) -> None:
     (project / "artifacts/compress/reference.npz").write_bytes(b"no sample")
-    with pytest.raises(ArtifactInvalid, match="the reference sample must hold rows of the feature contract"):
+    with pytest.raises(ArtifactInvalid, match="the reference sample must hold rows of the schema"):
         package.main(project, params)
     assert not (project / "artifacts/candidate").exists()
 
@@ -150,21 +149,10 @@ def test_artifact_can_be_read_by_others_and_its_key_cannot(tmp_path: Path, graph
 
 
 def _write(folder: Path, model: onnx.ModelProto) -> None:
-    write_artifact(
-        folder / "artifact",
-        model.SerializeToString(),
-        tiny_reference(),
-        signing_keys(folder / "secrets"),
-        released="student",
-        as_of="2013-07-01",
-        metrics={},
-        vocabulary={},
-        data_sha256={},
-        git=Git(commit=None, dirty=True),
-        mlflow_run_id="",
-    )
+    content = tiny_content(model.SerializeToString())
+    write_artifact(folder / "artifact", content, NOWHERE, signing_keys(folder / "secrets"))
 
 
-def _manifest(project: Path) -> dict[str, str]:
-    manifest: dict[str, str] = json.loads((project / "artifacts/candidate/manifest.json").read_bytes())
-    return manifest
+def _provenance(project: Path) -> dict[str, str]:
+    provenance: dict[str, str] = json.loads((project / "artifacts/candidate/provenance.json").read_bytes())
+    return provenance

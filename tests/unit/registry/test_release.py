@@ -28,7 +28,7 @@ def test_release_stores_registers_and_points(candidate: Path) -> None:
     verify(store / digest, candidate / "secrets/signing.pub", digest)
     with tracking.connected(candidate) as client:
         version = client.get_model_version_by_alias("flight-delay", "champion")
-        run_id = json.loads((store / digest / "manifest.json").read_bytes())["mlflow_run_id"]
+        run_id = json.loads((store / digest / "provenance.json").read_bytes())["mlflow_run_id"]
         assert version.tags["digest"] == digest
         assert digest in str(version.description)
         assert version.run_id == run_id
