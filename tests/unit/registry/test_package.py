@@ -3,20 +3,23 @@
 import json
 import stat
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, tzinfo
 from pathlib import Path
 
+import msgspec
 import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
-from contracts.artifact import verify
+from contracts.artifact import CONTENT, Git, verify
 from contracts.errors import ArtifactInvalid
 from contracts.params import Params
 from pipelines.stages import package
 from registry import tracking
 from registry.keys import signing_keys
-from registry.packaging import write_artifact
+from registry.packaging import Origin, write_artifact
 from tasks.flights.schema import SCHEMA
 from tests.support.tiny import NOWHERE, tiny_content
 
@@ -99,8 +102,33 @@ def test_leftover_of_a_killed_run_does_not_get_in(project: Path, params: Params)
         "manifest.json",
         "model.onnx",
         "model.sig",
+        "provenance.json",
         "reference.npz",
     }
+
+
+def test_the_digest_is_of_the_content_alone(tmp_path: Path, graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another day, commit and run leave it; another bound of the schema does not."""
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Later":
+            return cls(2030, 1, 1, tzinfo=tz)
+
+    content, keys = tiny_content(graph().SerializeToString()), signing_keys(tmp_path / "secrets")
+    first = write_artifact(tmp_path / "first", content, NOWHERE, keys)
+    monkeypatch.setattr("registry.packaging.datetime", Later)
+    origin = Origin(Git("c" * 40, dirty=True), "another run", {"flights": "2f" * 32}, {"train": {"epochs": 1}})
+    second = write_artifact(tmp_path / "second", content, origin, keys)
+    assert first.digest == second.digest
+    assert second.provenance.created_at == "2030-01-01T00:00:00+00:00" != first.provenance.created_at
+    for name in CONTENT:
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+    distance = SCHEMA.numeric_names.index("distance")
+    numeric = list(SCHEMA.numeric)
+    numeric[distance] = msgspec.structs.replace(numeric[distance], high=numeric[distance].high + 1)
+    wider = replace(content, schema=msgspec.structs.replace(SCHEMA, numeric=tuple(numeric)))
+    assert write_artifact(tmp_path / "third", wider, NOWHERE, keys).digest != first.digest
 
 
 def test_external_data_is_refused_wherever_it_hides(tmp_path: Path, graph: Graph) -> None:
