@@ -30,6 +30,11 @@ COMMANDS: Final = {
     "demo": ("cli.line", "demo", "Reproduce, release, serve, replay, monitor and judge."),
     "alerts": ("cli.monitor", "alerts", "Receive Alertmanager's webhook and write each alert to the log."),
     "dashboards": ("cli.boards", "dashboards", "Grafana dashboards as code: build, check and draw them."),
+    "objectives": (
+        "cli.objectives",
+        "objectives",
+        "Print every threshold with its unit, its reason, and when to change it.",
+    ),
     "stack": ("cli.local", "stack", "Service, monitor, Prometheus and Alertmanager as local processes, until Ctrl-C."),
     "cluster": (
         "cli.cluster",

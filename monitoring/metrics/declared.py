@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from contracts.errors import Code
 from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES
+from contracts.objectives import LABEL_DELAY_EDGES, LATENCY_EDGES
 from monitoring.metrics.counting import ManyHistogram, ProtocolMetrics, RowCounts, Series
 
 Protocol = Literal["rest", "grpc"]
@@ -21,10 +22,8 @@ Measure = Literal["auc", "log_loss", "brier", "ece", "positive_share"]
 ReleaseMeasure = Literal["auc", "log_loss", "brier", "ece", "auc_low"]
 Merge = Literal["livesum", "livemax", "livemin"]
 FEATURES: Final = (*NUMERIC_NAMES, *CATEGORY_NAMES)
-LATENCY_EDGES: Final = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0)  # seconds; .02 is the objective
 ROW_EDGES: Final = (1, 2, 8, 32, 128, 512, 2048, 8192)
 SCORE_EDGES: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-DELAY_EDGES: Final = (60, 600, 3_600, 6 * 3_600, 24 * 3_600, 72 * 3_600)  # seconds; 6 hours is what LabelsLate looks at
 
 
 class _Declared:
@@ -124,7 +123,7 @@ class Metrics(_Declared):
         labels = self._counter("labels", "Labels that were delivered.", ("late",))
         self.labels = {late: labels.labels("true" if late else "false").inc for late in (True, False)}
         self.label_delay = self._histogram(
-            "label_delay_seconds", "From landing to the label's delivery, on the caller's clock.", DELAY_EDGES
+            "label_delay_seconds", "From landing to the label's delivery, on the caller's clock.", LABEL_DELAY_EDGES
         )
 
     def set_model(
