@@ -8,9 +8,9 @@ from pathlib import Path
 
 from contracts.errors import Unavailable
 from contracts.files import write_atomic
+from contracts.tokens import ensure_token, read_token
 from deploy.cluster.settings import NAMESPACE
 from deploy.cluster.tools import Kubectl
-from services.core.auth import ensure_token, read_token
 
 logger = logging.getLogger(__name__)
 

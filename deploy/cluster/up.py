@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from contracts.errors import Unavailable
 from contracts.files import write_json
+from contracts.store import load_champion
+from contracts.workspace import Workspace
 from deploy.cluster.images import GRAFANA, PUBLIC, Images, build, load, name_images, workers
 from deploy.cluster.manifests import find_model, render
 from deploy.cluster.nodes import address, ensure_nodes
@@ -19,7 +21,6 @@ from deploy.cluster.preflight import check, find_nodes
 from deploy.cluster.secrets import ensure_secrets
 from deploy.cluster.settings import NAMESPACE, Cluster
 from deploy.cluster.tools import APPLY, Kubectl, step
-from services.rest.docs_page import example
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +77,9 @@ def up(cluster: Cluster, grafana: bool = False) -> dict[str, float]:
 
 def _remember(cluster: Cluster, told: dict[str, Any]) -> None:
     """What this run took, what the making of the cluster took, and a request to try."""
-    write_json(cluster.folder / "flight.json", {"flights": [example()]})
+    workspace = Workspace(cluster.root)
+    schema = load_champion(workspace.store, workspace.public_key).schema
+    write_json(cluster.folder / "flight.json", {"flights": [schema.example()]})
     write_json(cluster.folder / "up.json", told)
     if told["made_now"]:
         write_json(cluster.folder / "made.json", told)

@@ -19,8 +19,8 @@ from typing import Any, Final
 
 from contracts.errors import Unavailable
 from contracts.store import load_champion
+from contracts.tokens import ensure_token
 from monitoring.log.tables import open_database
-from services.core.auth import ensure_token
 from services.process.settings import PREFIX, Settings
 from services.process.worker_metrics import merged_metrics
 

@@ -19,11 +19,12 @@ from prometheus_client import start_http_server
 
 from contracts.errors import Unavailable
 from contracts.store import load_champion
+from contracts.tokens import read_token
 from monitoring.log.spool import Spool
 from monitoring.log.tables import open_database
 from monitoring.log.writer import Writer
 from monitoring.metrics.declared import Metrics
-from services.core.auth import Guard, read_token
+from services.core.auth import Guard
 from services.core.large_requests import LargeRequests
 from services.core.predictor import Predictor
 from services.grpc.server import GrpcServer

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from contracts.errors import ParameterError, Unauthenticated
-from services.core.auth import Guard, ensure_token, read_token
+from contracts.tokens import ensure_token, read_token
+from services.core.auth import Guard
 from services.process.settings import load_settings
 
 

@@ -1,0 +1,111 @@
+"""A contract type for import-linter that lists what is allowed; pyproject.toml holds the lists.
+
+Import-linter's own contracts list what is forbidden, so whatever nobody thought of passes. Here an import between
+rooms that is not listed is refused, and so is a module or a package that belongs to no listed room.
+"""
+
+import importlib.util
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from grimp import ImportGraph
+from importlinter import Contract, ContractCheck, fields, output
+
+
+class TableField(fields.Field[dict[str, list[str]]]):
+    """A table of lists: room -> packages."""
+
+    def parse(self, raw_data: Any) -> dict[str, list[str]]:
+        if not isinstance(raw_data, dict) or not all(isinstance(names, list) for names in raw_data.values()):
+            raise fields.ValidationError("must be a table of lists")
+        return raw_data
+
+
+class AllowContract(Contract):
+    """Every import between rooms, also one inside a function or for type checking only, must be listed.
+
+    A room is a package with an entry in `rooms`; of nested entries the longest counts. A module is free to import its
+    own room. A package whose sub-packages have entries of their own imports nothing of ours.
+
+    Options:
+        rooms: room -> rooms or packages that it may import.
+        third_party: room -> packages of others that it may import, beside the standard library; no entry is all.
+        not_rooms: packages beside the rooms that import-linter does not look at.
+    """
+
+    rooms = TableField()
+    third_party = TableField(default={})
+    not_rooms = fields.ListField(subfield=fields.StringField())
+
+    def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:  # noqa: ARG002 - import-linter's signature
+        roots: list[str] = self.session_options["root_packages"]
+        allowed: Mapping[str, list[str]] = vars(self)["rooms"]
+        packages: Mapping[str, list[str]] = vars(self)["third_party"]
+        faults = [*_unlisted(roots, vars(self)["not_rooms"]), *_vanished(graph, allowed)]
+        for module in sorted(graph.modules):
+            if module.partition(".")[0] not in roots:
+                continue
+            room = _room(module, allowed)
+            if room is None:
+                faults.append(f"{module} belongs to no room: add one to pyproject.toml, or move it into one")
+                continue
+            for imported in sorted(graph.find_modules_directly_imported_by(module)):
+                ours = imported.partition(".")[0] in roots
+                if ours and not _may_import(room, imported, allowed):
+                    faults.append(_describe(graph, module, imported, allowed.get(room, [])))
+                elif not ours and not _may_use(room, imported, packages):
+                    faults.append(_describe(graph, module, imported, packages[room]))
+        return ContractCheck(kept=not faults, metadata={"faults": faults})
+
+    def render_broken_contract(self, check: ContractCheck) -> None:
+        for fault in check.metadata["faults"]:
+            output.print_error(fault, bold=False)
+
+
+def _unlisted(roots: list[str], not_rooms: list[str]) -> Iterator[str]:
+    """Packages and modules beside the root packages that nothing speaks of."""
+    spec = importlib.util.find_spec(roots[0])
+    assert spec is not None
+    assert spec.origin is not None
+    folder = Path(spec.origin).parents[1]
+    found = {
+        path.relative_to(folder).parts[0].removesuffix(".py")
+        for path in (*folder.glob("*.py"), *folder.glob("[!.]*/*.py"))
+    }
+    for name in sorted(found - {*roots, *not_rooms}):
+        yield f"{name} is a new room: list it in pyproject.toml, with what it may import"
+
+
+def _vanished(graph: ImportGraph, rooms: Mapping[str, list[str]]) -> Iterator[str]:
+    """Entries that allow nothing, since what they name was moved or misspelt."""
+    for name in sorted({*rooms, *(name for names in rooms.values() for name in names)} - graph.modules):
+        yield f"`{name}` is listed and does not exist: correct pyproject.toml"
+
+
+def _room(module: str, rooms: Mapping[str, list[str]]) -> str | None:
+    """The longest entry that holds the module; a package above entries is a room of its own that imports nothing."""
+    holding = [room for room in rooms if _within(module, room)]
+    if not holding:
+        return module if any(_within(room, module) for room in rooms) else None
+    return max(holding, key=len)
+
+
+def _may_import(room: str, imported: str, rooms: Mapping[str, list[str]]) -> bool:
+    return any(_within(imported, name) for name in (*rooms.get(room, []), *((room,) if room in rooms else ())))
+
+
+def _may_use(room: str, imported: str, packages: Mapping[str, list[str]]) -> bool:
+    name = imported.partition(".")[0]
+    return room not in packages or name in packages[room] or name in sys.stdlib_module_names
+
+
+def _within(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
+
+
+def _describe(graph: ImportGraph, module: str, imported: str, allowed: list[str]) -> str:
+    lines = sorted({detail["line_number"] for detail in graph.get_import_details(importer=module, imported=imported)})
+    where = ", ".join(str(line) for line in lines)
+    return f"{module} (line {where}) must not import {imported}; allowed: {', '.join(allowed) or 'nothing of ours'}"
