@@ -92,8 +92,12 @@ COPY --from=monitor-packages /opt/windsock /opt/windsock
 RUN python3 -m compileall -q -f -j 0 --invalidation-mode unchecked-hash /opt/windsock/lib
 
 FROM app AS monitor-app
-COPY cli /opt/windsock/app/cli
-COPY monitoring /opt/windsock/app/monitoring
+COPY cli/monitor.py /opt/windsock/app/cli/
+COPY monitoring/__init__.py /opt/windsock/app/monitoring/
+COPY monitoring/log /opt/windsock/app/monitoring/log
+COPY monitoring/metrics /opt/windsock/app/monitoring/metrics
+COPY monitoring/statistics /opt/windsock/app/monitoring/statistics
+COPY monitoring/monitor /opt/windsock/app/monitoring/monitor
 COPY web /opt/windsock/app/web
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/windsock/app
 

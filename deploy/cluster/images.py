@@ -15,13 +15,17 @@ from deploy.cluster.tools import attempt, reason, run
 
 logger = logging.getLogger(__name__)
 
-# Image of ours -> what goes into it, beside the Dockerfile.
+_BOTH: Final = (
+    *("requirements/serving.txt", "cli/__init__.py", "cli/__main__.py", "cli/options.py", "contracts"),
+    *("monitoring/__init__.py", "monitoring/log", "monitoring/metrics"),
+)
+# Image of ours -> what the Dockerfile copies into it.
 CONTENT: Final = {
-    "serving": (
-        *("requirements/serving.txt", "cli/__init__.py", "cli/__main__.py", "cli/options.py", "cli/service.py"),
-        *("contracts", "monitoring/__init__.py", "monitoring/log", "monitoring/metrics", "services"),
+    "serving": (*_BOTH, "cli/service.py", "services"),
+    "monitor": (
+        *(*_BOTH, "requirements/monitor.txt", "cli/monitor.py"),
+        *("monitoring/statistics", "monitoring/monitor", "web"),
     ),
-    "monitor": ("requirements/serving.txt", "requirements/monitor.txt", "cli", "contracts", "monitoring", "web"),
 }
 PUBLIC: Final = ("postgres:15", "prom/prometheus:v2.42.0", "prom/alertmanager:v0.25.0")
 GRAFANA: Final = "grafana/grafana:13.2.3"

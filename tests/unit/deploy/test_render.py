@@ -10,7 +10,7 @@ import yaml
 
 from contracts.errors import ArtifactInvalid, DataError
 from deploy.cluster import manifests
-from deploy.cluster.images import Images, name_images
+from deploy.cluster.images import Images
 from deploy.cluster.manifests import render
 from tests.support.manifests import ROOT, pod_specs
 from tests.support.serving import Store
@@ -89,25 +89,3 @@ def test_no_model_names_the_task_that_makes_one(root: Path) -> None:
     shutil.rmtree(root / "artifacts/store")
     with pytest.raises(DataError, match="run `make repro release` first"):
         rendered(root)
-
-
-def test_a_tag_changes_with_what_goes_into_the_image_and_with_nothing_else(tmp_path: Path) -> None:
-    for name in ("Dockerfile", ".dockerignore", "pyproject.toml"):
-        shutil.copy(ROOT / name, tmp_path / name)
-    for name in ("cli", "contracts", "services", "monitoring", "web", "requirements"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    before = name_images(tmp_path)
-    (tmp_path / "deploy/observability/rules").mkdir(parents=True)
-    (tmp_path / "deploy/observability/rules/alerts.yml").write_text("groups: []\n")
-    (tmp_path / "README.md").write_text("changed")
-    assert name_images(tmp_path) == before
-    for seen in ("monitoring/boards/panels.py", "monitoring/monitor/page.py", "web/charts.py", "cli/boards.py"):
-        (tmp_path / seen).write_text("changed = True\n")
-    assert name_images(tmp_path).serving == before.serving
-    before = name_images(tmp_path)
-    (tmp_path / "services/core/auth.py").write_text("changed = True\n")
-    after = name_images(tmp_path)
-    assert after.serving != before.serving
-    assert after.monitor == before.monitor
-    (tmp_path / "contracts/features.py").write_text("changed = True\n")
-    assert name_images(tmp_path).monitor != before.monitor

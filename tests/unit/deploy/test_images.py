@@ -1,0 +1,120 @@
+"""What goes into an image: what its process needs, and its tag changes with that and with nothing else."""
+
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from deploy.cluster.images import CONTENT, name_images
+
+ROOT = Path(__file__).parents[3]
+ROOMS = ("cli", "contracts", "services", "monitoring", "web", "deploy", "tasks", "models", "demo")
+_STAGES = {
+    "serving": ("serving-packages", "app", "serving-app"),
+    "monitor": ("serving-packages", "monitor-packages", "app", "monitor-app"),
+}
+# `-S`: no .pth file of site-packages, so no editable installation that would find the rest of the checkout.
+_IMPORT_ALL = """
+import importlib, os, pathlib, sys
+for path in sorted(pathlib.Path(sys.argv[1]).rglob("*.py")):
+    importlib.import_module(".".join(path.with_suffix("").parts).removesuffix(".__init__"))
+rooms = sys.argv[3].split(",")
+ours = [m.__file__ for name, m in sys.modules.items() if name.partition(".")[0] in rooms and m.__file__]
+assert ours and all(pathlib.Path(file).is_relative_to(os.getcwd()) for file in ours), ours
+assert not set(sys.argv[2].split(",")) & set(sys.modules), sorted(sys.modules)
+"""
+
+
+def _copy(names: tuple[str, ...], folder: Path) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, folder / name)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    _copy(("Dockerfile", ".dockerignore", "pyproject.toml", "README.md", "requirements", "docs", *ROOMS), tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("file", "serving", "monitor"),
+    [
+        ("README.md", False, False),
+        ("docs/dashboards/service.json", False, False),
+        ("deploy/observability/rules/service.yml", False, False),
+        ("monitoring/boards/panels.py", False, False),
+        ("monitoring/boards/preview/colours.py", False, False),
+        ("demo/templates/demo.html.j2", False, False),
+        ("cli/boards.py", False, False),
+        ("tasks/flights/schema.py", False, False),
+        ("monitoring/monitor/page.py", False, True),
+        ("monitoring/monitor/templates/page.html.j2", False, True),
+        ("monitoring/statistics/quality.py", False, True),
+        ("web/charts.py", False, True),
+        ("web/templates/base.html.j2", False, True),
+        ("requirements/monitor.txt", False, True),
+        ("services/core/auth.py", True, False),
+        ("cli/service.py", True, False),
+        ("contracts/schema.py", True, True),
+        ("monitoring/log/spool.py", True, True),
+        ("monitoring/metrics/new.py", True, True),
+        ("requirements/serving.txt", True, True),
+        ("Dockerfile", True, True),
+    ],
+)
+def test_a_tag_changes_with_what_goes_into_the_image(checkout: Path, file: str, serving: bool, monitor: bool) -> None:
+    before = name_images(checkout)
+    (checkout / file).parent.mkdir(parents=True, exist_ok=True)
+    (checkout / file).write_text("changed = True\n")
+    after = name_images(checkout)
+    assert (after.serving != before.serving, after.monitor != before.monitor) == (serving, monitor)
+
+
+@pytest.mark.parametrize("target", CONTENT)
+def test_the_dockerfile_copies_what_the_tag_is_made_of(target: str) -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    stages = dict(re.findall(r"^FROM \S+ AS (\S+)\n(.*?)(?=^FROM |\Z)", text, re.MULTILINE | re.DOTALL))
+    copied = {
+        source
+        for stage in _STAGES[target]
+        for line in re.findall(r"^COPY (?!--from)(.+)$", stages[stage], re.MULTILINE)
+        for source in line.split()[:-1]
+    }
+    assert copied == set(CONTENT[target])
+    sent = {line.removeprefix("!") for line in (ROOT / ".dockerignore").read_text().splitlines() if line[0] == "!"}
+    assert all(any(name == one or name.startswith(f"{one}/") for one in sent) for name in copied)
+
+
+@pytest.mark.parametrize(
+    ("target", "folder", "command", "absent"),
+    [
+        ("serving", "services", ("serve",), "torch,pandas,mlflow,dvc,sklearn,evidently"),
+        ("monitor", "monitoring", ("monitor", "serve"), "torch,mlflow,dvc"),
+    ],
+)
+def test_what_is_copied_runs_alone(
+    target: str, folder: str, command: tuple[str, ...], absent: str, tmp_path: Path
+) -> None:
+    """Every module of it is imported and its command explains itself, with nothing else of ours on the path."""
+    _copy(CONTENT[target], tmp_path)
+    path = f"{tmp_path}:{sysconfig.get_path('purelib')}:{sysconfig.get_path('platlib')}"
+    ours = ",".join(sorted({*ROOMS, "pipelines", "registry"}))
+    for arguments in (("-c", _IMPORT_ALL, folder, absent, ours), ("-m", "cli", *command, "--help")):
+        done = subprocess.run(
+            [sys.executable, "-S", *arguments],
+            cwd=tmp_path,
+            env={"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "DO_NOT_TRACK": "1", "HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    assert "Usage:" in done.stdout
