@@ -18,6 +18,7 @@ from wsgiref.simple_server import WSGIServer
 from prometheus_client import start_http_server
 
 from contracts.errors import Unavailable
+from contracts.settings import ServiceSettings
 from contracts.store import load_champion
 from contracts.tokens import read_token
 from monitoring.log.spool import Spool
@@ -28,7 +29,6 @@ from services.core.auth import Guard
 from services.core.large_requests import LargeRequests
 from services.core.predictor import Predictor
 from services.grpc.server import GrpcServer
-from services.process.settings import Settings
 from services.rest.app import Rest
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ SWITCH_SECONDS: Final = 0.0005
 
 
 class Worker:
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, settings: ServiceSettings, metrics: Metrics) -> None:
         self._settings = settings
         self.predictor, self._spool, self._writer = _open(settings, metrics)
         guard = Guard(read_token(settings.token_file) if settings.auth else None)
@@ -154,7 +154,7 @@ class Worker:
         task.add_done_callback(self._tasks.discard)
 
 
-def _open(settings: Settings, metrics: Metrics) -> tuple[Predictor, Spool, Writer]:
+def _open(settings: ServiceSettings, metrics: Metrics) -> tuple[Predictor, Spool, Writer]:
     artifact = load_champion(settings.store, settings.public_key)
     engine = open_database(settings.database)
     spool = Spool(settings.spool)
