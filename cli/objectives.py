@@ -1,18 +1,19 @@
 """The thresholds of the project, for a person."""
 
 import textwrap
+from pathlib import Path
 
 import click
 
-from cli.options import command
-from contracts.settings import Section
+from cli.options import command, root_option
 
 WIDTH = 58  # of a text column
 
 
 @click.command()
-@command(Section, "root")
-def objectives(settings: Section) -> None:
+@root_option
+@command
+def objectives(root: Path) -> None:
     """Print every threshold with its unit, its reason, and when to change it.
 
     A value that `objectives.yaml` in the workspace changes is marked with a star.
@@ -20,7 +21,7 @@ def objectives(settings: Section) -> None:
     from contracts.objectives import described, load_objectives
     from contracts.workspace import Workspace
 
-    found = described(load_objectives(Workspace(settings.root).objectives))
+    found = described(load_objectives(Workspace(root).objectives))
     name_width = max(len(one.name) for one in found) + 2
     click.echo(f"{'objective':<{name_width}}{'value':>15} {'unit':<19}{'reason':<{WIDTH + 2}}when to change")
     for one in found:

@@ -162,7 +162,7 @@ class _Run:
             landed_at = np.datetime_as_string(self.flights.landed[chosen], unit="s").tolist()
             self.labels += await self._deliver(
                 [
-                    {"id": id_, "late": bool(late), "landed_at": f"{at}Z", "delivered_at": delivered_at}
+                    {"id": id_, "value": bool(late), "outcome_at": f"{at}Z", "delivered_at": delivered_at}
                     for id_, late, at in zip(
                         self.flights.ids[chosen].tolist(), self.flights.late[chosen].tolist(), landed_at, strict=True
                     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from contracts.errors import DataError, Unavailable
-from deploy.cluster.cluster import Cluster
+from deploy.cluster.settings import Cluster
 from deploy.cluster.tools import attempt, reason, run
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ GRAFANA: Final = "grafana/grafana:13.2.3"
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """Full names, `windsock/serving:0.1.0-3f2a...`."""
+    """Full names, `windsock/serving:0.2.0-3f2a...`."""
 
     serving: str
     monitor: str

@@ -13,13 +13,13 @@ from contracts.errors import Unavailable
 from contracts.files import write_json
 from contracts.store import load_champion
 from contracts.workspace import Workspace
-from deploy.cluster.cluster import NAMESPACE, Cluster
 from deploy.cluster.images import GRAFANA, PUBLIC, Images, build, load, name_images, workers
 from deploy.cluster.manifests import find_model, render
 from deploy.cluster.nodes import address, ensure_nodes
 from deploy.cluster.pod_trouble import explain, is_ready
 from deploy.cluster.preflight import check, find_nodes
 from deploy.cluster.secrets import ensure_secrets
+from deploy.cluster.settings import NAMESPACE, Cluster
 from deploy.cluster.tools import APPLY, Kubectl, step
 
 logger = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ def _remember(cluster: Cluster, told: dict[str, Any]) -> None:
     """What this run took, what the making of the cluster took, and a request to try."""
     workspace = Workspace(cluster.root)
     schema = load_champion(workspace.store, workspace.public_key).schema
-    write_json(cluster.folder / "flight.json", {"flights": [schema.example()]})
+    write_json(cluster.folder / "flight.json", {"rows": [schema.example()]})
     write_json(cluster.folder / "up.json", told)
     if told["made_now"]:
         write_json(cluster.folder / "made.json", told)

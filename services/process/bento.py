@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import bentoml
 
 from contracts.errors import WindsockError
-from contracts.settings import ServiceSettings, load
+from services.process.settings import load_settings
 
 if TYPE_CHECKING:
     from services.process.worker import Worker
@@ -54,12 +54,11 @@ class Windsock:
         """A start that fails ends the whole service: BentoML itself would keep the port and answer nothing."""
         _set_up_logging()
         try:
-            settings = load(ServiceSettings)
+            settings = load_settings()
             _choose_metrics(settings.metrics_folder)
-            from monitoring.metrics.declared import Metrics
             from services.process.worker import Worker
 
-            Front.worker = Worker(settings, Metrics())
+            Front.worker = Worker(settings)
             await Front.worker.start()
         except WindsockError as error:
             _give_up(str(error))
