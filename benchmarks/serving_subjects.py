@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from services.process.settings import Settings, load_settings
+from contracts.settings import ServiceSettings, load, to_environment
 
 SERVER_CORE = "0"
 REST_PORT, GRPC_PORT, METRICS_PORT, PEER_PORT = 3900, 3901, 3902, 3903
@@ -22,7 +22,7 @@ SILENT_REST_PORT, SILENT_GRPC_PORT, SILENT_METRICS_PORT = 3904, 3905, 3906
 def service(store: Path, public_key: Path, folder: Path) -> Iterator[tuple[int, str]]:
     """`windsock serve` on one core: the pid of its worker, and the token."""
     settings = _settings(store, public_key, folder, "state", (REST_PORT, GRPC_PORT, METRICS_PORT))
-    environment = os.environ | settings.environment()
+    environment = os.environ | to_environment(settings)
     with _running(["-m", "cli", "serve"], environment, f"http://127.0.0.1:{REST_PORT}/v2/health/ready") as launcher:
         yield _worker(launcher), settings.token_file.read_text().strip()
 
@@ -36,12 +36,13 @@ def silent_service(store: Path, public_key: Path, folder: Path) -> Iterator[int]
     name = ("benchmarks.serving_silent:Windsock", "--working-dir", str(Path(__file__).parents[1]))
     arguments = ["-m", "bentoml", "serve", "--quiet", *name, "--host", "127.0.0.1", "--port", str(settings.rest_port)]
     url = f"http://127.0.0.1:{settings.rest_port}/v2/health/ready"
-    with _running(arguments, os.environ | settings.environment() | home, url) as parent:
+    with _running(arguments, os.environ | to_environment(settings) | home, url) as parent:
         yield _worker(parent)
 
 
-def _settings(store: Path, public_key: Path, folder: Path, state: str, ports: tuple[int, int, int]) -> Settings:
-    return load_settings(
+def _settings(store: Path, public_key: Path, folder: Path, state: str, ports: tuple[int, int, int]) -> ServiceSettings:
+    return load(
+        ServiceSettings,
         store=store.absolute(),
         public_key=public_key.absolute(),
         state=folder / state,

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from cli.options import command, path_option, root_option
+from cli.options import command
+from contracts.settings import MonitorSettings
 
 
 @click.group()
@@ -13,7 +14,7 @@ def dashboards() -> None:
 
 
 @dashboards.command()
-@command
+@command()
 def build() -> None:
     """Write deploy/observability/dashboards/*.json anew."""
     from monitoring.boards.build import write
@@ -21,31 +22,32 @@ def build() -> None:
     write()
 
 
-prometheus_option = click.option(
-    "--prometheus", default="http://127.0.0.1:9090", show_default=True, help="Its address."
-)
+prometheus_option = click.option("--prometheus", help="Its address.  [default: http://127.0.0.1 with its port]")
 minutes_option = click.option("--minutes", type=float, default=15, show_default=True, help="Time range, until now.")
 
 
 @dashboards.command()
 @prometheus_option
 @minutes_option
-@root_option
-@command
-def check(prometheus: str, minutes: float, root: Path) -> None:
+@command(MonitorSettings, "root", "prometheus_port")
+def check(settings: MonitorSettings, prometheus: str | None, minutes: float) -> None:
     """Run every query of every panel and rule on a Prometheus: each must return data -> reports/dashboards.json."""
     from monitoring.boards.query import report
 
-    report(root, prometheus, minutes)
+    report(settings.root, prometheus or _address(settings), minutes)
 
 
 @dashboards.command()
 @prometheus_option
 @minutes_option
-@path_option("--to", "reports/dashboards", "Folder.")
-@command
-def render(prometheus: str, minutes: float, to: Path) -> None:
+@click.option("--to", type=click.Path(path_type=Path), help="Folder.  [default: reports/dashboards]")
+@command(MonitorSettings, "root", "prometheus_port")
+def render(settings: MonitorSettings, prometheus: str | None, minutes: float, to: Path | None) -> None:
     """Draw each dashboard from a live Prometheus, from the same JSON, into one PNG."""
     from monitoring.boards.preview.render import render as run
 
-    run(prometheus, to, minutes)
+    run(prometheus or _address(settings), settings.root / (to or "reports/dashboards"), minutes)
+
+
+def _address(settings: MonitorSettings) -> str:
+    return f"http://127.0.0.1:{settings.prometheus_port}"

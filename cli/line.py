@@ -2,57 +2,59 @@
 
 import sys
 from importlib import import_module
-from pathlib import Path
 
 import click
 
-from cli.options import command, path_option, root_option
+from cli.options import command
+from contracts.settings import Section, ServiceSettings
 
 STAGES = ("parameters", "ingest", "validate", "featurize", "train", "compress", "evaluate", "package")
 
 
 @click.command()
 @click.argument("name", type=click.Choice(STAGES))
-@root_option
-@command
-def stage(name: str, root: Path) -> None:
+@command(Section, "root")
+def stage(name: str, settings: Section) -> None:
     """Run one DVC stage. `dvc repro` calls this; you rarely need to."""
     from contracts.params import load_params
 
-    import_module(f"pipelines.stages.{name}").main(root, load_params(root / "params.yaml"))
+    import_module(f"pipelines.stages.{name}").main(settings.root, load_params(settings.root / "params.yaml"))
 
 
 @click.command()
 @click.option("--digest", help="A model of the store instead, to go back to it; its first digits will do.")
-@root_option
-@command
-def release(root: Path, digest: str | None) -> None:
+@command(Section, "root")
+def release(settings: Section, digest: str | None) -> None:
     """Verify the candidate, copy it to the store under its digest, make it champion."""
     from registry.release import release as run
 
-    click.echo(run(root, digest))
+    click.echo(run(settings.root, digest))
 
 
 @click.command()
 @click.option("--from", "first", default="2013-07", show_default=True, help="First month, New York time.")
 @click.option("--to", "last", default="2013-12", show_default=True, help="Last month, inclusive.")
-@click.option("--rest", default="http://127.0.0.1:3000", show_default=True, help="Address of the REST service.")
-@click.option("--grpc", default="127.0.0.1:3001", show_default=True, help="Address of the gRPC service.")
-@path_option("--token-file", "secrets/token", "Bearer token of the service.")
-@root_option
-@command
-def replay(first: str, last: str, rest: str, grpc: str, token_file: Path, root: Path) -> None:
+@click.option("--rest", help="Address of the REST service.  [default: http:// with host and REST port]")
+@click.option("--grpc", help="Address of the gRPC service.  [default: host and gRPC port]")
+@command(ServiceSettings, "root", "token_file", "host", "rest_port", "grpc_port")
+def replay(settings: ServiceSettings, first: str, last: str, rest: str | None, grpc: str | None) -> None:
     """Send every real flight of some months to a running service, and its label when it would have landed."""
     from demo.replay import replay as run
 
-    run(root / "data/features.parquet", first, last, rest=rest, grpc=grpc, token_file=token_file)
+    run(
+        settings.root / "data/features.parquet",
+        first,
+        last,
+        rest=rest or f"http://{settings.host}:{settings.rest_port}",
+        grpc=grpc or f"{settings.host}:{settings.grpc_port}",
+        token_file=settings.token_file,
+    )
 
 
 @click.command()
-@root_option
-@command
-def demo(root: Path) -> None:
+@command(Section, "root")
+def demo(settings: Section) -> None:
     """Reproduce, release, serve, replay, monitor and judge. `make demo` installs first."""
     from demo.run import run
 
-    sys.exit(0 if run(root) else 1)
+    sys.exit(0 if run(settings.root) else 1)

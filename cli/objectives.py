@@ -1,19 +1,18 @@
 """The thresholds of the project, for a person."""
 
 import textwrap
-from pathlib import Path
 
 import click
 
-from cli.options import command, root_option
+from cli.options import command
+from contracts.settings import Section
 
 WIDTH = 58  # of a text column
 
 
 @click.command()
-@root_option
-@command
-def objectives(root: Path) -> None:
+@command(Section, "root")
+def objectives(settings: Section) -> None:
     """Print every threshold with its unit, its reason, and when to change it.
 
     A value that `objectives.yaml` in the workspace changes is marked with a star.
@@ -21,7 +20,7 @@ def objectives(root: Path) -> None:
     from contracts.objectives import described, load_objectives
     from contracts.workspace import Workspace
 
-    found = described(load_objectives(Workspace(root).objectives))
+    found = described(load_objectives(Workspace(settings.root).objectives))
     name_width = max(len(one.name) for one in found) + 2
     click.echo(f"{'objective':<{name_width}}{'value':>15} {'unit':<19}{'reason':<{WIDTH + 2}}when to change")
     for one in found:

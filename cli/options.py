@@ -1,4 +1,4 @@
-"""What commands share: options, logging, and what becomes of an error."""
+"""What commands share: options out of the settings, logging, and what becomes of an error."""
 
 import functools
 import logging
@@ -10,26 +10,7 @@ from typing import Any
 import click
 
 from contracts.errors import WindsockError
-
-
-def path_option(name: str, default: str, what: str, variable: str | None = None) -> Callable[..., Any]:
-    """An option that is a path, with its default in its help."""
-    kind, text = click.Path(path_type=Path), f"{what}  [default: {default}]"
-    return click.option(name, type=kind, default=Path(default), envvar=variable, help=text)
-
-
-root_option = click.option(
-    "--root",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    default=Path(),
-    help="Folder of params.yaml, data/, artifacts/, reports/.  [default: the current one]",
-)
-database_option = click.option(
-    "--database",
-    envvar="WINDSOCK_DATABASE_URL",
-    help="SQLAlchemy URL of the prediction log.  [default: SQLite, predictions.db in --state]",
-)
-state_option = path_option("--state", "state", "Where the service keeps its log.", "WINDSOCK_STATE")
+from contracts.settings import Section, load, variable
 
 
 def _set_up_logging() -> None:
@@ -47,15 +28,45 @@ def _set_up_logging() -> None:
         logging.getLogger(room).setLevel(logging.INFO)
 
 
-def command(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Domain errors become one message and exit status 1; anything else is our bug and keeps its trace."""
+def command(
+    section: type[Section] | None = None, *fields: str, **renamed: str
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Make a function a command that gets `settings`, read from options and environment.
 
-    @functools.wraps(function)
-    def run(*args: Any, **kwargs: Any) -> Any:
-        _set_up_logging()
-        try:
-            return function(*args, **kwargs)
-        except WindsockError as error:
-            raise click.ClickException(str(error)) from error
+    Domain errors become one message and exit status 1; anything else is our bug and keeps its trace.
 
-    return run
+    Args:
+        section: of the settings; None reads none.
+        fields: of the section that are options of the command, under their own names.
+        renamed: more fields, with the names of their options.
+    """
+    options = {field: field.replace("_", "-") for field in fields} | renamed
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            _set_up_logging()
+            given = {field: kwargs.pop(field) for field in options}
+            try:
+                return function(*args, **kwargs, **({"settings": load(section, **given)} if section else {}))
+            except WindsockError as error:
+                raise click.ClickException(str(error)) from error
+
+        decorated: Callable[..., Any] = run
+        for field, option in reversed(options.items()):
+            decorated = _option(section or Section, field, option)(decorated)
+        return decorated
+
+    return decorate
+
+
+def _option(section: type[Section], field: str, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option of one field. Its default is None: `load` reads the variable and the default of the settings."""
+    told = section.model_fields[field]
+    shown = "" if told.default in ("", Path()) else f"; default: {told.default}"
+    text = f"{told.description}  [env var: {variable(section, field)}{shown}]"
+    if told.annotation is bool:
+        name, text = (f"no-{name}" if told.default else name), text.partition("; default")[0].rstrip("]") + "]"
+        return click.option(f"--{name}", field, is_flag=True, flag_value=not told.default, default=None, help=text)
+    kind: Any = click.Path(path_type=Path) if told.annotation is Path else told.annotation
+    return click.option(f"--{name}", field, type=kind, default=None, help=text)

@@ -14,8 +14,8 @@ import numpy as np
 from contracts.errors import DataError, Unavailable
 from contracts.features import MODEL_NAME
 from demo.replay import read_token, replay
+from deploy.cluster.cluster import NAMESPACE, Cluster
 from deploy.cluster.pod_trouble import explain
-from deploy.cluster.settings import NAMESPACE, Cluster
 from deploy.cluster.tools import Kubectl, step
 
 logger = logging.getLogger(__name__)

@@ -3,9 +3,9 @@
 import logging
 import shutil
 
+from deploy.cluster.cluster import Cluster
 from deploy.cluster.nodes import delete
 from deploy.cluster.preflight import check_tools, find_nodes
-from deploy.cluster.settings import Cluster
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from contracts.errors import DataError, Unavailable
-from deploy.cluster.settings import Cluster
+from deploy.cluster.cluster import Cluster
 from deploy.cluster.tools import attempt, reason, run
 
 logger = logging.getLogger(__name__)

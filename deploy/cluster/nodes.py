@@ -8,8 +8,8 @@ import yaml
 
 from contracts.errors import Unavailable
 from contracts.files import write_atomic
+from deploy.cluster.cluster import EXPOSED_PORTS, Cluster
 from deploy.cluster.preflight import find_nodes, is_ours
-from deploy.cluster.settings import DOORS, Cluster
 from deploy.cluster.tools import Kubectl, attempt, run
 
 logger = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ def _create(cluster: Cluster) -> None:
 def configuration(cluster: Cluster) -> dict[str, Any]:
     """k8s/kind.yaml with our ports, and the owner file in every node."""
     config: dict[str, Any] = yaml.safe_load((cluster.root / "k8s/kind.yaml").read_text(encoding="utf-8"))
-    ports = {DOORS[door]: port for door, port in cluster.ports.items()}
+    ports = {EXPOSED_PORTS[door]: port for door, port in cluster.ports.items()}
     mount = {"hostPath": str(cluster.owner), "containerPath": "/windsock-owner", "readOnly": True}
     for node in config["nodes"]:
         node["extraMounts"] = [mount]

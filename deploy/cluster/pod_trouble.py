@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from deploy.cluster.settings import NAMESPACE
+from deploy.cluster.cluster import NAMESPACE
 from deploy.cluster.tools import Kubectl
 
 

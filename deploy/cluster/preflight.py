@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from contracts.errors import Unavailable
-from deploy.cluster.settings import DOORS, Cluster
+from deploy.cluster.cluster import EXPOSED_PORTS, Cluster
 from deploy.cluster.tools import attempt, reason, run
 
 OLDEST: Final = {
@@ -94,7 +94,7 @@ def _check_doors(cluster: Cluster, nodes: list[dict[str, Any]]) -> None:
         for inside, bound in (node["HostConfig"]["PortBindings"] or {}).items()
         if bound
     }
-    for door, inside in DOORS.items():
+    for door, inside in EXPOSED_PORTS.items():
         if bindings.get(inside) not in (cluster.ports[door], None):
             raise Unavailable(
                 f"`CLUSTER_{door.upper()}_PORT` must be {bindings[inside]}, as the cluster was made with it, got "

@@ -9,7 +9,7 @@ from pathlib import Path
 from contracts.errors import Unavailable
 from contracts.files import write_atomic
 from contracts.tokens import ensure_token, read_token
-from deploy.cluster.settings import NAMESPACE
+from deploy.cluster.cluster import NAMESPACE
 from deploy.cluster.tools import Kubectl
 
 logger = logging.getLogger(__name__)

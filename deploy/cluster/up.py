@@ -13,13 +13,13 @@ from contracts.errors import Unavailable
 from contracts.files import write_json
 from contracts.store import load_champion
 from contracts.workspace import Workspace
+from deploy.cluster.cluster import NAMESPACE, Cluster
 from deploy.cluster.images import GRAFANA, PUBLIC, Images, build, load, name_images, workers
 from deploy.cluster.manifests import find_model, render
 from deploy.cluster.nodes import address, ensure_nodes
 from deploy.cluster.pod_trouble import explain, is_ready
 from deploy.cluster.preflight import check, find_nodes
 from deploy.cluster.secrets import ensure_secrets
-from deploy.cluster.settings import NAMESPACE, Cluster
 from deploy.cluster.tools import APPLY, Kubectl, step
 
 logger = logging.getLogger(__name__)

@@ -96,6 +96,7 @@ def programs(folder: Path, ports: Ports) -> list[Program]:
     _, alertmanager = find_binaries()
     ours = [sys.executable, "-m", "cli"]
     asked = {f"WINDSOCK_{name.upper()}_PORT": str(getattr(ports, name)) for name in ("rest", "grpc", "metrics")}
+    here = {"WINDSOCK_ROOT": "."}  # they are started in the workspace's folder
     monitor = [*ours, "monitor", "serve", "--port", str(ports.monitor)]
     route = [
         alertmanager,
@@ -105,9 +106,9 @@ def programs(folder: Path, ports: Ports) -> list[Program]:
         "--cluster.listen-address=",  # one instance: no gossip
     ]
     return [
-        Program("service", [*ours, "serve"], ports.rest, "/v2/health/ready", asked),
-        Program("monitor", monitor, ports.monitor, "/metrics", {}),
-        Program("alerts", [*ours, "alerts", "--port", str(ports.alerts)], ports.alerts, "/", {}),
+        Program("service", [*ours, "serve"], ports.rest, "/v2/health/ready", asked | here),
+        Program("monitor", monitor, ports.monitor, "/metrics", here),
+        Program("alerts", [*ours, "alerts", "--port", str(ports.alerts)], ports.alerts, "/", here),
         Program("alertmanager", route, ports.alertmanager, "/-/ready", {}),
         prometheus_program(folder, ports),
     ]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import bentoml
 
 from contracts.errors import WindsockError
-from services.process.settings import load_settings
+from contracts.settings import ServiceSettings, load
 
 if TYPE_CHECKING:
     from services.process.worker import Worker
@@ -54,7 +54,7 @@ class Windsock:
         """A start that fails ends the whole service: BentoML itself would keep the port and answer nothing."""
         _set_up_logging()
         try:
-            settings = load_settings()
+            settings = load(ServiceSettings)
             _choose_metrics(settings.metrics_folder)
             from services.process.worker import Worker
 

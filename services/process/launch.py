@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from contracts.errors import Unavailable
+from contracts.settings import ServiceSettings, clean_environment, to_environment
 from contracts.store import load_champion
 from contracts.tokens import ensure_token
 from monitoring.log.tables import open_database
-from services.process.settings import PREFIX, Settings
 from services.process.worker_metrics import merged_metrics
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ STOP_SECONDS: Final = 60.0  # beyond `drain_seconds` and `flush_seconds`, until 
 _BENTOML: Final = {"BENTOML_DO_NOT_TRACK": "True", "DO_NOT_TRACK": "1"}
 
 
-def serve(settings: Settings) -> int:
+def serve(settings: ServiceSettings) -> int:
     """Run the service until SIGTERM, SIGINT or SIGHUP. Returns the exit status.
 
     Raises:
@@ -115,7 +115,7 @@ class _Lifeline:
             os.kill(pid, signal.SIGKILL)
 
 
-async def _supervise(settings: Settings) -> int:
+async def _supervise(settings: ServiceSettings) -> int:
     asked, lifeline = asyncio.Event(), _Lifeline(settings.workers)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, asked.set)
@@ -137,13 +137,11 @@ async def _supervise(settings: Settings) -> int:
     return 0 if asked.is_set() and in_time else 1
 
 
-async def _start_bentoml(settings: Settings) -> asyncio.subprocess.Process:
+async def _start_bentoml(settings: ServiceSettings) -> asyncio.subprocess.Process:
     project = Path(__file__).parents[2]
-    environment = {name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)}
-    environment |= (
-        {"BENTOML_HOME": str(settings.state.absolute() / "bentoml")} if "BENTOML_HOME" not in os.environ else {}
-    )
-    environment |= _BENTOML | settings.environment()
+    environment = clean_environment()
+    environment |= {"BENTOML_HOME": str(settings.state / "bentoml")} if "BENTOML_HOME" not in os.environ else {}
+    environment |= _BENTOML | to_environment(settings)
     if settings.workers > 1:
         environment["BENTOML_CONFIG_OPTIONS"] = f"services.windsock.workers={settings.workers}"
     command = [

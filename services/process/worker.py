@@ -19,6 +19,7 @@ from prometheus_client import start_http_server
 
 from contracts.artifact import Artifact
 from contracts.errors import Unavailable
+from contracts.settings import ServiceSettings
 from contracts.store import load_champion
 from contracts.tokens import read_token
 from monitoring.log.spool import Spool
@@ -29,7 +30,6 @@ from services.core.auth import Guard
 from services.core.large_requests import LargeRequests
 from services.core.predictor import Predictor
 from services.grpc.server import GrpcServer
-from services.process.settings import Settings
 from services.rest.app import Rest
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ SWITCH_SECONDS: Final = 0.0005
 class Worker:
     """One process that answers: a model, its log, and the servers in front of it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ServiceSettings) -> None:
         self._settings = settings
         artifact = load_champion(settings.store, settings.public_key)
         metrics = Metrics(artifact.schema)
@@ -159,7 +159,7 @@ class Worker:
         task.add_done_callback(self._tasks.discard)
 
 
-def _open(settings: Settings, artifact: Artifact, metrics: Metrics) -> tuple[Predictor, Writer]:
+def _open(settings: ServiceSettings, artifact: Artifact, metrics: Metrics) -> tuple[Predictor, Writer]:
     engine = open_database(settings.database)
     spool = Spool(settings.spool)
     return Predictor(artifact, spool, metrics), Writer(spool, engine, metrics)

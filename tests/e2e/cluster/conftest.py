@@ -8,8 +8,8 @@ from typing import Any, Final
 import pytest
 
 from contracts.files import write_json
+from deploy.cluster.cluster import NAMESPACE, Cluster, load_cluster
 from deploy.cluster.images import Images, name_images
-from deploy.cluster.settings import NAMESPACE, Cluster, load_cluster
 from deploy.cluster.tools import Kubectl
 from tests.e2e.cluster.deployment import Serving
 from tests.support.manifests import ROOT

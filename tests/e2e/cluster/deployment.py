@@ -4,8 +4,8 @@ import json
 import time
 from typing import Any, Final
 
+from deploy.cluster.cluster import NAMESPACE
 from deploy.cluster.pod_trouble import is_ready
-from deploy.cluster.settings import NAMESPACE
 from deploy.cluster.tools import Kubectl
 from tests.support.serving import wait_until
 

@@ -25,7 +25,7 @@ import aiohttp
 import grpc
 import numpy as np
 
-from deploy.cluster.settings import Cluster
+from deploy.cluster.cluster import Cluster
 from services.generated import open_inference_pb2_grpc as pb_grpc
 from tests.support.payloads import INFER, json_body, proto, rows
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from deploy.cluster.settings import NAMESPACE, Cluster
+from deploy.cluster.cluster import NAMESPACE, Cluster
 from deploy.cluster.tools import APPLY, Kubectl
 from tests.support.manifests import OVERLAYS, ROOT, kustomize
 

@@ -3,7 +3,7 @@
 import json
 from uuid import uuid4
 
-from deploy.cluster.settings import Cluster
+from deploy.cluster.cluster import Cluster
 from tests.e2e.cluster.deployment import Serving
 from tests.e2e.cluster.load import steady_load
 

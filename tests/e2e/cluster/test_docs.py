@@ -3,7 +3,7 @@
 import re
 import subprocess
 
-from deploy.cluster.settings import Cluster
+from deploy.cluster.cluster import Cluster
 from tests.support.manifests import ROOT
 
 

@@ -15,10 +15,10 @@ from uuid import uuid4
 
 import pytest
 
+from deploy.cluster.cluster import NAMESPACE, Cluster
 from deploy.cluster.images import load, workers
 from deploy.cluster.pod_trouble import explain
 from deploy.cluster.preflight import find_nodes
-from deploy.cluster.settings import NAMESPACE, Cluster
 from deploy.cluster.tools import Kubectl
 from tests.e2e.cluster.deployment import Serving
 from tests.e2e.cluster.load import Load, Outcome, steady_load

@@ -10,8 +10,8 @@ from uuid import uuid4
 
 import pytest
 
+from deploy.cluster.cluster import NAMESPACE
 from deploy.cluster.images import Images
-from deploy.cluster.settings import NAMESPACE
 from deploy.cluster.tools import Kubectl
 
 RESTRICTED: dict[str, Any] = {

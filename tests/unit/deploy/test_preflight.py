@@ -12,10 +12,10 @@ from click.testing import CliRunner
 import cli
 from contracts.errors import DataError, ParameterError, Unavailable
 from deploy.cluster import preflight
+from deploy.cluster.cluster import EXPOSED_PORTS, Cluster, load_cluster
 from deploy.cluster.images import name_images
 from deploy.cluster.nodes import configuration, ensure_nodes
 from deploy.cluster.pod_trouble import explain
-from deploy.cluster.settings import DOORS, Cluster, load_cluster
 from deploy.cluster.tools import Kubectl
 from tests.support.manifests import ROOT
 
@@ -39,7 +39,7 @@ def write(folder: Path, name: str, script: str) -> None:
 
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
-    for door in DOORS:
+    for door in EXPOSED_PORTS:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             monkeypatch.setenv(f"CLUSTER_{door.upper()}_PORT", str(free.getsockname()[1]))
@@ -52,7 +52,7 @@ def node(cluster: Cluster, owner: Path) -> dict[str, Any]:
         "Mounts": [{"Source": f"/host_mnt{owner}", "Destination": "/windsock-owner"}],
         "HostConfig": {
             "PortBindings": {
-                f"{inside}/tcp": [{"HostPort": str(cluster.ports[door])}] for door, inside in DOORS.items()
+                f"{inside}/tcp": [{"HostPort": str(cluster.ports[door])}] for door, inside in EXPOSED_PORTS.items()
             }
         },
     }

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
+from deploy.cluster.cluster import EXPOSED_PORTS
 from deploy.cluster.images import GRAFANA, PUBLIC
-from deploy.cluster.settings import DOORS
 from tests.support.manifests import ROOT, Manifest, kustomize, pod_specs
 
 
@@ -146,10 +146,10 @@ def test_kind_has_a_way_in_for_every_door() -> None:
     kind = yaml.safe_load((ROOT / "k8s/kind.yaml").read_text())
     mappings = kind["nodes"][0]["extraPortMappings"]
     assert {one["listenAddress"] for one in mappings} == {"127.0.0.1"}
-    assert {one["containerPort"] for one in mappings} == set(DOORS.values())
+    assert {one["containerPort"] for one in mappings} == set(EXPOSED_PORTS.values())
     overlay = list(yaml.safe_load_all(kustomize(ROOT / "k8s/overlays/kind-grafana")))
     nodeports = {port["nodePort"] for one in overlay for port in _ports(one) if "nodePort" in port}
-    assert nodeports == set(DOORS.values())
+    assert nodeports == set(EXPOSED_PORTS.values())
 
 
 def _ports(manifest: Manifest) -> list[dict[str, Any]]:

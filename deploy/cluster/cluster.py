@@ -1,0 +1,63 @@
+"""Which cluster: its name, its exposed ports on 127.0.0.1, its files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from contracts.settings import ClusterSettings, load
+
+NAMESPACE: Final = "windsock"
+# Name of an exposed port -> its NodePort inside, which is also the default port on 127.0.0.1.
+EXPOSED_PORTS: Final[dict[str, int]] = {
+    name.removesuffix("_port"): told.default
+    for name, told in ClusterSettings.model_fields.items()
+    if name.endswith("_port")
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """`node_image` is "" where kind chooses."""
+
+    root: Path
+    name: str
+    node_image: str
+    ports: dict[str, int]
+
+    @property
+    def folder(self) -> Path:
+        return self.root / "state" / "cluster"
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.folder / "kubeconfig"
+
+    @property
+    def owner(self) -> Path:
+        """Mounted into the nodes: so a node says itself which checkout made it."""
+        return self.folder / "owner"
+
+    @property
+    def complete(self) -> Path:
+        """Exists when the cluster was once made to its end. Without it, what is there is incomplete and is deleted."""
+        return self.folder / "complete"
+
+    @property
+    def control_plane(self) -> str:
+        return f"{self.name}-control-plane"
+
+    def address(self, port: str) -> str:
+        return f"127.0.0.1:{self.ports[port]}"
+
+
+def make_cluster(settings: ClusterSettings) -> Cluster:
+    return Cluster(settings.root.resolve(), settings.name, settings.node_image, settings.ports)
+
+
+def load_cluster(root: Path) -> Cluster:
+    """From the environment.
+
+    Raises:
+        ParameterError: a port that is none, two exposed ports that are one, or a name that kind refuses.
+    """
+    return make_cluster(load(ClusterSettings, root=root))
