@@ -1,6 +1,6 @@
 """The peer of the serving benchmark: bare uvicorn with the same model and decoding, and nothing else.
 
-No BentoML, no token, no schema's rules, no log, no metrics: what is left of the time is what those cost.
+No BentoML, no token, no contract, no log, no metrics: what is left of the time is what those cost.
 """
 
 import gc
@@ -12,19 +12,17 @@ import msgspec
 import onnxruntime as ort
 import uvicorn
 
-from contracts.artifact import Artifact
 from contracts.store import load_champion
-from services.wire.records import PredictAnswer, Records
+from services.wire.records import PredictAnswer, PredictBody, to_arrays
 
+_decode = msgspec.json.Decoder(PredictBody).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def application(artifact: Artifact) -> Any:
+def application(model: bytes) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
-    session = ort.InferenceSession(artifact.model, options, providers=["CPUExecutionProvider"])
-
-    records = Records(artifact.schema)
+    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -32,7 +30,7 @@ def application(artifact: Artifact) -> Any:
         body = b"{}"
         if scope["method"] == "POST":
             message = await receive()
-            numeric, category = records.to_arrays(records.decode(message["body"]).rows)
+            numeric, category = to_arrays(_decode(message["body"]).flights)
             scores = session.run(["probability"], {"numeric": numeric, "category": category})[0]
             body = _encode(PredictAnswer("", "", scores.tolist()))
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
@@ -45,7 +43,7 @@ def application(artifact: Artifact) -> Any:
 if __name__ == "__main__":
     artifact = load_champion(Path(sys.argv[1]), Path(sys.argv[2]))
     config = uvicorn.Config(
-        application(artifact), port=int(sys.argv[3]), lifespan="off", access_log=False, log_level="warning"
+        application(artifact.model), port=int(sys.argv[3]), lifespan="off", access_log=False, log_level="warning"
     )
     gc.collect()
     gc.freeze()

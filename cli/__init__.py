@@ -20,7 +20,7 @@ COMMANDS: Final = {
     "replay": (
         "cli.line",
         "replay",
-        "Send every real flight of some months to a running service, and its label when it would have landed.",
+        "Send every real row of some months to a running service, and its label when its outcome was known.",
     ),
     "monitor": (
         "cli.monitor",

@@ -32,17 +32,18 @@ def release(settings: Section, digest: str | None) -> None:
 
 
 @click.command()
-@click.option("--from", "first", default="2013-07", show_default=True, help="First month, New York time.")
-@click.option("--to", "last", default="2013-12", show_default=True, help="Last month, inclusive.")
+@click.option("--from", "first", help="First month, as 2013-07.  [default: the first after the model's as_of]")
+@click.option("--to", "last", help="Last month, inclusive.  [default: the last of data/features.parquet]")
 @click.option("--rest", help="Address of the REST service.  [default: http:// with host and REST port]")
 @click.option("--grpc", help="Address of the gRPC service.  [default: host and gRPC port]")
 @command(ServiceSettings, "root", "token_file", "host", "rest_port", "grpc_port")
-def replay(settings: ServiceSettings, first: str, last: str, rest: str | None, grpc: str | None) -> None:
-    """Send every real flight of some months to a running service, and its label when it would have landed."""
-    from demo.replay import replay as run
+def replay(settings: ServiceSettings, first: str | None, last: str | None, rest: str | None, grpc: str | None) -> None:
+    """Send every real row of some months to a running service, and its label when its outcome was known."""
+    from contracts.workspace import Workspace
+    from demo.replay import replay_workspace as run
 
     run(
-        settings.root / "data/features.parquet",
+        Workspace(settings.root),
         first,
         last,
         rest=rest or f"http://{settings.host}:{settings.rest_port}",

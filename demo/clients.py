@@ -18,18 +18,18 @@ import numpy as np
 
 from contracts.artifact import INPUT_CATEGORY, INPUT_NUMERIC
 from contracts.errors import Unauthenticated, Unavailable, WindsockError
-from contracts.features import MODEL_NAME, Category, Numeric
+from contracts.schema import Category, Numeric
 from services.generated import open_inference_pb2 as pb
 from services.generated import open_inference_pb2_grpc as pb_grpc
 
 TIMEOUT_SECONDS: Final = 30
 RETRY_SECONDS: Final = (0.1, 0.3, 1.0, 3.0)  # pauses before the second, third, ... try
-INFER_PATH: Final = f"/v2/models/{MODEL_NAME}/infer"
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """One request of n rows. `event_time` is ISO 8601 in UTC; None is now."""
+class ClientRequest:
+    """A request of n rows, before a client brings it into its protocol's form. `event_time` is ISO 8601 in UTC; None
+    is now."""
 
     id: str
     numeric: Numeric
@@ -51,7 +51,7 @@ class Client(Protocol):
 
     protocol: str
 
-    async def infer(self, request: Request) -> list[float]: ...
+    async def infer(self, request: ClientRequest) -> list[float]: ...
 
 
 async def _retried(send: Callable[[], Awaitable[list[float]]], lost: type[Exception], address: str) -> list[float]:
@@ -70,10 +70,17 @@ async def _retried(send: Callable[[], Awaitable[list[float]]], lost: type[Except
 
 
 class RestClient:
+    """
+    Args:
+        address: "http://127.0.0.1:3000".
+        model: name of the model, the schema's.
+    """
+
     protocol = "rest"
 
-    def __init__(self, address: str, token: str | None, connections: int = 16) -> None:
+    def __init__(self, address: str, token: str | None, model: str, connections: int = 16) -> None:
         self.address = address.rstrip("/")
+        self.infer_path = f"/v2/models/{model}/infer"
         self._connections = connections
         self._headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
 
@@ -90,17 +97,17 @@ class RestClient:
     ) -> None:
         await self._session.close()
 
-    async def infer(self, request: Request) -> list[float]:
+    async def infer(self, request: ClientRequest) -> list[float]:
         body = rest_body(request)
         return await _retried(lambda: self._scores(body), aiohttp.ClientConnectionError, self.address)
 
     async def _scores(self, body: bytes) -> list[float]:
-        answer = await self.post(INFER_PATH, body)
+        answer = await self.post(self.infer_path, body)
         scores: list[float] = answer["outputs"][0]["data"]
         return scores
 
     async def labels(self, labels: list[dict[str, Any]]) -> int:
-        """Deliver labels; how many the service has taken in."""
+        """Deliver labels. Returns how many the service has taken in."""
         body = msgspec.json.encode({"labels": labels})
 
         async def send() -> list[float]:
@@ -120,10 +127,17 @@ class RestClient:
 
 
 class GrpcClient:
+    """
+    Args:
+        address: "127.0.0.1:3001".
+        model: name of the model, the schema's.
+    """
+
     protocol = "grpc"
 
-    def __init__(self, address: str, token: str | None) -> None:
+    def __init__(self, address: str, token: str | None, model: str) -> None:
         self.address = address
+        self._model = model
         self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
 
     async def __aenter__(self) -> Self:
@@ -136,8 +150,8 @@ class GrpcClient:
     ) -> None:
         await self._channel.close()
 
-    async def infer(self, request: Request) -> list[float]:
-        message = grpc_message(request)
+    async def infer(self, request: ClientRequest) -> list[float]:
+        message = grpc_message(request, self._model)
         return await _retried(lambda: self._scores(message), _Lost, self.address)
 
     async def _scores(self, message: Any) -> list[float]:
@@ -161,7 +175,7 @@ def _unauthenticated(address: str) -> Unauthenticated:
     return Unauthenticated(f"`{address}` must get its own token, got another or none; name the service's token file")
 
 
-def rest_body(request: Request) -> bytes:
+def rest_body(request: ClientRequest) -> bytes:
     """JSON tensors. msgspec writes NaN as `null`, and a float32 with the digits that give it back exactly."""
     n = len(request.numeric)
     return msgspec.json.encode(
@@ -186,10 +200,10 @@ def rest_body(request: Request) -> bytes:
     )
 
 
-def grpc_message(request: Request) -> Any:
+def grpc_message(request: ClientRequest, model: str) -> Any:
     """A ModelInferRequest with raw contents."""
     n = len(request.numeric)
-    message = pb.ModelInferRequest(model_name=MODEL_NAME, id=request.id)
+    message = pb.ModelInferRequest(model_name=model, id=request.id)
     if request.event_time:
         message.parameters["event_time"].string_param = request.event_time
     message.inputs.add(name=INPUT_NUMERIC, datatype="FP32", shape=[n, request.numeric.shape[1]])

@@ -1,4 +1,4 @@
-"""`make cluster-demo`: a week of flights through the cluster, and what its monitoring says of them."""
+"""`make cluster-demo`: a week of the task's own past through the cluster, and what its monitoring says of it."""
 
 import json
 import logging
@@ -12,15 +12,16 @@ from typing import Any, Final
 import numpy as np
 
 from contracts.errors import DataError, Unavailable
-from contracts.features import MODEL_NAME
+from contracts.store import load_champion
+from contracts.workspace import Workspace
 from demo.replay import read_token, replay
+from demo.rows import ID, MONTH, PREDICTED_AT, later_months
 from deploy.cluster.cluster import NAMESPACE, Cluster
 from deploy.cluster.pod_trouble import explain
 from deploy.cluster.tools import Kubectl, step
 
 logger = logging.getLogger(__name__)
 
-MONTH: Final = "2013-07"  # its first week: new to a model that was trained on what came before
 DAYS: Final = 7
 JOB: Final = "monitor-demo"
 MOVED_SECONDS: Final = 60.0
@@ -29,7 +30,10 @@ ALERT_SECONDS: Final = 120.0  # Prometheus tells a new Alertmanager within a min
 
 
 def show(cluster: Cluster) -> bool:
-    """Replay, labels, monitor, page, targets, alerts. Whether rows were found, targets are up, alerts arrive.
+    """Replay a week, with its labels, and ask monitor, page, targets and alerts what they say.
+
+    Returns:
+        Whether every row was answered and is in the database, all targets are up, and alerts arrive.
 
     Raises:
         WindsockError: no cluster, no features, or a part that does not answer.
@@ -39,17 +43,22 @@ def show(cluster: Cluster) -> bool:
             "`make cluster-demo` must find the cluster of this checkout, got none; `make cluster-up` first"
         )
     seconds, kubectl = dict[str, float](), Kubectl(cluster.kubeconfig)
-    week, token = cluster.folder / "week.parquet", read_token(cluster.root / "secrets/token")
-    model = json.loads(_get(f"http://{cluster.address('rest')}/v2/models/{MODEL_NAME}", token))["versions"][0]
+    workspace, week = Workspace(cluster.root), cluster.folder / "week.parquet"
+    champion, token = load_champion(workspace.store, workspace.public_key), read_token(workspace.token)
+    schema = champion.schema
+    model = json.loads(_get(f"http://{cluster.address('rest')}/v2/models/{schema.name}", token))["versions"][0]
     logger.info("model %s answers", model)
-    flights = _write_week(cluster.root / "data/features.parquet", week)
-    with step(f"{flights} flights over REST and gRPC, and their labels", seconds):
+    # New to a model that was trained on what came before.
+    month, _ = later_months(workspace.features, champion.manifest.as_of)
+    rows = _write_week(workspace.features, month, week)
+    with step(f"{rows} {schema.subject.plural} over REST and gRPC, and their labels", seconds):
         sent = replay(
             week,
-            *(MONTH, MONTH),
+            schema,
+            *(month, month),
             rest=f"http://{cluster.address('rest')}",
             grpc=cluster.address("grpc"),
-            token_file=cluster.root / "secrets/token",
+            token_file=workspace.token,
             evidence=cluster.folder / "replay.json",
         )
     with step("their rows in PostgreSQL", seconds):
@@ -64,35 +73,35 @@ def show(cluster: Cluster) -> bool:
     with step("the Watchdog has reached Alertmanager", seconds):
         heard = _wait_for_watchdog(f"http://{cluster.address('alertmanager')}/api/v2/alerts")
     answered = int((~np.isnan(sent.scores)).sum())
-    logger.info("%d flights: %d answered, %d rows in PostgreSQL, %d labels", flights, answered, found, sent.labels)
-    return up and heard and flights == answered == found
+    logger.info("%d rows: %d answered, %d in PostgreSQL, %d labels", rows, answered, found, sent.labels)
+    return up and heard and rows == answered == found
 
 
-def _write_week(features: Path, week: Path) -> int:
-    """The first days of the month as a table of its own. Returns its rows.
+def _write_week(features: Path, month: str, week: Path) -> int:
+    """Write the first days of the month as a table of its own. Returns how many rows it has.
 
-    The log counts an id once, so each call gives the flights ids of its own: what answers now is what is measured.
+    The log counts an id once, so each call gives the rows ids of its own: what answers now is what is measured.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     try:
-        month = pq.read_table(features, filters=[("local_month", "=", MONTH)])
+        table = pq.read_table(features, filters=[(MONTH, "=", month)])
     except (OSError, ValueError) as error:
         raise DataError(f"`{features}` must be the table of features, got: {error}; run `make repro`") from error
-    first = pc.min(month["predicted_at"]).as_py()
-    table = month.filter(pc.less(month["predicted_at"], np.datetime64(first, "us") + np.timedelta64(DAYS, "D")))
+    end = np.datetime64(pc.min(table[PREDICTED_AT]).as_py(), "us") + np.timedelta64(DAYS, "D")
+    table = table.filter(pc.less(table[PREDICTED_AT], end))
     now = f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
-    ids = pa.array([f"{now}-{flight}" for flight in table["flight_id"].to_pylist()])
-    table = table.set_column(table.schema.get_field_index("flight_id"), "flight_id", ids)
+    ids = pa.array([f"{now}-{row}" for row in table[ID].to_pylist()])
+    table = table.set_column(table.schema.get_field_index(ID), ID, ids)
     week.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, week)
     return int(table.num_rows)
 
 
 def _count_rows(kubectl: Kubectl, ids: Any) -> int:
-    """Of these requests, in the prediction log; waits for the spools to be moved."""
+    """How many of these requests are in the prediction log, once the spools were moved or time is up."""
     deadline, wanted = time.monotonic() + MOVED_SECONDS, {str(one) for one in ids}
     while True:
         found = len(wanted & set(_query(kubectl, "SELECT request_id FROM predictions").split()))
@@ -107,7 +116,7 @@ def _query(kubectl: Kubectl, sql: str) -> str:
 
 
 def _run_monitor(kubectl: Kubectl) -> None:
-    """Now, and not at the hour."""
+    """Run the monitor's job now, and not at the hour."""
     kubectl("delete", "job", JOB, "--namespace", NAMESPACE, "--ignore-not-found", "--wait")
     kubectl("create", "job", JOB, "--namespace", NAMESPACE, "--from=cronjob/monitor")
     deadline = time.monotonic() + JOB_SECONDS
@@ -129,7 +138,7 @@ def _job_status(kubectl: Kubectl) -> dict[str, Any]:
 
 
 def _wait_for_result(url: str, since: datetime) -> None:
-    """The page looks into the database every few seconds."""
+    """Wait until the page, which looks into the database every few seconds, shows a result of `since` or after."""
     deadline = time.monotonic() + MOVED_SECONDS
     while (made := _result_time(url)) is None or made < since:
         if time.monotonic() > deadline:
@@ -156,7 +165,7 @@ def _say_targets(told: dict[str, Any]) -> bool:
 
 
 def _wait_for_watchdog(url: str) -> bool:
-    """Say which alerts there are, once the one that always fires has arrived. Whether it has."""
+    """Log the alerts, once the one that always fires has arrived. Returns whether it has."""
     deadline = time.monotonic() + ALERT_SECONDS
     while True:
         alerts = json.loads(_get(url))

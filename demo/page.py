@@ -1,12 +1,11 @@
 """`reports/demo.html`: the whole line at a glance, in one file that needs no network."""
 
-import json
 from datetime import date
-from pathlib import Path
 from typing import Any, Final
 
-from contracts.artifact import PROVENANCE
-from contracts.files import write_atomic
+from contracts.artifact import Provenance
+from contracts.reports.demo import DemoReport
+from contracts.workspace import Workspace
 from demo.evidence import LATENCY_EDGES_MS, PROTOCOLS, Evidence
 from monitoring.monitor.page import heat
 from web.charts import Line, histogram, line_chart
@@ -27,32 +26,25 @@ REPORTS: Final = {
 }
 
 
-def write_page(root: Path, report: dict[str, Any], evidence: Evidence | None) -> None:
-    """Draw the page.
+def draw(workspace: Workspace, report: DemoReport, evidence: Evidence | None) -> str:
+    """The page as HTML.
 
     Args:
-        report: reports/demo.json.
         evidence: None when the demo broke off; the page then says why, and shows no more.
     """
-    reports = root / "reports"
-    context = {
-        "report": report,
-        "passed": sum(check["passed"] for check in report["checks"]),
-        "links": [{"path": path, "what": what} for path, what in REPORTS.items() if (reports / path).exists()],
-        "line": None if evidence is None else describe(root, evidence),
-    }
-    write_atomic(
-        reports / "demo.html", environment("demo", "web").get_template("demo.html.j2").render(context).encode()
-    )
+    links = [{"path": path, "what": what} for path, what in REPORTS.items() if (workspace.reports / path).exists()]
+    line = None if evidence is None else describe(workspace, evidence)
+    return environment("demo", "web").get_template("demo.html.j2").render(report=report, links=links, line=line)
 
 
-def describe(root: Path, evidence: Evidence) -> dict[str, Any]:
+def describe(workspace: Workspace, evidence: Evidence) -> dict[str, Any]:
     """What the template shows of a whole run."""
     evaluation, months = evidence.evaluation, evidence.monitoring["months"]
     measured = {m["month"]: m for m in months}
     names = [m["month"] for m in evaluation["months"]]
     return {
-        "identity": _identity(root, months),
+        "schema": evidence.schema,
+        "identity": _identity(evidence.origin),
         "months": names,
         "measured": [measured.get(name) for name in names],
         "quality_chart": line_chart("AUC by month", names, _auc_lines(evaluation, measured)),
@@ -60,7 +52,7 @@ def describe(root: Path, evidence: Evidence) -> dict[str, Any]:
         "replay": evidence.replay.summary(),
         "histograms": {name: _histogram(evidence, name) for name in PROTOCOLS},
         "latency_rounds_ms": evidence.latency_rounds_ms,
-        "sizes": _sizes(root, evaluation),
+        "sizes": _sizes(workspace, evaluation),
         "released": evaluation["released"],
         "as_of": f"{(as_of := date.fromisoformat(evaluation['as_of'])).day} {as_of:%B %Y}",
         "errors": evidence.monitoring["errors"],
@@ -86,15 +78,17 @@ def _by_month(months: list[dict[str, Any]], names: list[str]) -> list[float | No
 
 
 def _histogram(evidence: Evidence, protocol: str) -> Any:
-    months = evidence.replay.summary()["latency"][protocol].values()
-    counts = [sum(column) for column in zip(*(m["counts"] for m in months if m), strict=True)]
-    return histogram(f"Latency over {protocol}", LATENCY_EDGES_MS, counts, protocol, mark=20.0)
+    months = evidence.replay.summary().latency[protocol].values()
+    counts = [sum(column) for column in zip(*(m.counts for m in months if m), strict=True)]
+    limit = evidence.objectives.latency_seconds * 1000
+    mark = min(LATENCY_EDGES_MS, key=lambda edge: abs(edge - limit))
+    return histogram(f"Latency over {protocol}", LATENCY_EDGES_MS, counts, protocol, mark=mark)
 
 
-def _sizes(root: Path, evaluation: dict[str, Any]) -> list[dict[str, Any]]:
+def _sizes(workspace: Workspace, evaluation: dict[str, Any]) -> list[dict[str, Any]]:
     """Models of the last `compress`, largest first, with their mean AUC where it was evaluated."""
     mean = {evaluation["released"]: evaluation["months"], "teacher": evaluation["teacher"]["months"]}
-    files = {name: root / f"artifacts/compress/{name}.onnx" for name in ("teacher", "student")}
+    files = {name: workspace.compressed / f"{name}.onnx" for name in ("teacher", "student")}
     kilobytes = {name: file.stat().st_size / 1000 for name, file in files.items() if file.exists()}
     largest = max(kilobytes.values(), default=1.0)
     return [
@@ -109,16 +103,12 @@ def _sizes(root: Path, evaluation: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _identity(root: Path, months: list[dict[str, Any]]) -> dict[str, Any]:
-    """Of the model that answered, as its envelope tells it."""
-    digest = next((digest for month in months for digest in month["models"]), None)
-    if digest is None:
-        return {}
-    origin = json.loads((root / "artifacts/store" / digest / PROVENANCE).read_text(encoding="utf-8"))
+def _identity(origin: Provenance) -> dict[str, Any]:
+    """What the envelope of the released model says of its origin."""
     return {
-        "model digest": digest,
-        "git commit": (origin["git"]["commit"] or "none") + (", with changes" if origin["git"]["dirty"] else ""),
-        "MLflow run": origin["mlflow_run_id"],
-        "made at": origin["created_at"],
-        "data, sha256": ", ".join(f"{name} {sha[:12]}" for name, sha in sorted(origin["data_sha256"].items())),
+        "model digest": origin.digest,
+        "git commit": (origin.git.commit or "none") + (", with changes" if origin.git.dirty else ""),
+        "MLflow run": origin.mlflow_run_id,
+        "made at": origin.created_at,
+        "data, sha256": ", ".join(f"{name} {sha[:12]}" for name, sha in sorted(origin.data_sha256.items())),
     }

@@ -5,7 +5,7 @@ They carry no `event_time`, so they are logged under the present and stay out of
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import uuid4
 
@@ -15,28 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import Unauthenticated
-from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES
-from demo.clients import INFER_PATH, Client, GrpcClient, Refused, Request, RestClient, rest_body
-from demo.evidence import Answer
-from demo.rows import Flights
+from contracts.schema import Schema
+from demo.clients import Client, ClientRequest, GrpcClient, Refused, RestClient, rest_body
+from demo.evidence import MISSING_VALUES, UNKNOWN_CATEGORY, Answer
+from demo.rows import Rows
 
 BATCH_ROWS: Final = 4_096
 ALONE_ROWS: Final = 64
 ROUNDS: Final = 3
 REQUESTS_A_ROUND: Final = 2_000
 WARM_UP: Final = 300
-WEATHER: Final = (
-    "temp",
-    "dewp",
-    "humid",
-    "wind_dir",
-    "wind_speed",
-    "wind_gust",
-    "precip",
-    "precip_6h",
-    "pressure",
-    "visib",
-)
+PREFIX: Final = "probe-"  # of the ids of all these requests
 OK: Final = {"rest": "200", "grpc": "OK"}
 
 
@@ -54,35 +43,36 @@ class Probes:
     without_token: list[Answer]
 
 
-async def probe(flights: Flights, rest: str, grpc: str, token: str | None) -> Probes:
-    """Ask all of it over one connection a protocol; `flights` are `BATCH_ROWS` or more."""
-    async with RestClient(rest, token, connections=1) as r, GrpcClient(grpc, token) as g:
-        latency = {client.protocol: await _rounds(client, flights) for client in (r, g)}
-        alone, together = await _alone_and_together(g, flights)
-        tolerated = [await _answer(case, r, request) for case, request in _odd(flights).items()]
-        malformed = [await _post(case, r, body) for case, body in _malformed(flights).items()]
-        malformed.append(await _answer("gRPC, 30 numbers", g, _narrow(flights)))
-        after = await _answer("a good row", r, _request(flights, 0))
+async def probe(rows: Rows, schema: Schema, rest: str, grpc: str, token: str | None) -> Probes:
+    """Ask all of it over one connection a protocol, with the first `BATCH_ROWS` rows, or all when there are fewer."""
+    rows, name = rows.head(BATCH_ROWS), schema.name
+    async with RestClient(rest, token, name, connections=1) as r, GrpcClient(grpc, token, name) as g:
+        latency = {client.protocol: await _rounds(client, rows) for client in (r, g)}
+        alone, together = await _alone_and_together(g, rows)
+        tolerated = [await _answer(case, r, request) for case, request in _odd(rows, schema).items()]
+        malformed = [await _post(case, r, body) for case, body in _malformed(rows, schema).items()]
+        malformed.append(await _answer("gRPC, one number too few", g, _narrow(rows)))
+        after = await _answer("a good row", r, _request(rows, 0))
     return Probes(
-        batch_rows=BATCH_ROWS,
+        batch_rows=len(rows),
         alone=alone,
         together=together,
         latency_rounds_ms=latency,
         tolerated=tolerated,
         malformed=malformed,
         after_malformed=after,
-        without_token=await _without_token(flights, rest, grpc),
+        without_token=await _without_token(rows, name, rest, grpc),
     )
 
 
-def _request(flights: Flights, begin: int, rows: int = 1) -> Request:
-    chosen = slice(begin, begin + rows)
-    return Request(f"probe-{uuid4()}", flights.numeric[chosen], flights.category[chosen])
+def _request(rows: Rows, begin: int, count: int = 1) -> ClientRequest:
+    chosen = slice(begin, begin + count)
+    return ClientRequest(f"{PREFIX}{uuid4()}", rows.numeric[chosen], rows.category[chosen])
 
 
-async def _rounds(client: Client, flights: Flights) -> list[float]:
+async def _rounds(client: Client, rows: Rows) -> list[float]:
     """p99 in ms of each round of single rows, one after the other."""
-    requests = [_request(flights, i % len(flights)) for i in range(WARM_UP + ROUNDS * REQUESTS_A_ROUND)]
+    requests = [_request(rows, i % len(rows)) for i in range(WARM_UP + ROUNDS * REQUESTS_A_ROUND)]
     taken = np.empty(len(requests))
     for i, request in enumerate(requests):
         started = time.perf_counter()
@@ -93,59 +83,63 @@ async def _rounds(client: Client, flights: Flights) -> list[float]:
     return milliseconds
 
 
-async def _alone_and_together(client: Client, flights: Flights) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+async def _alone_and_together(client: Client, rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Scores of rows spread over one batch, asked alone and read from the batch's answer."""
-    batch = await client.infer(_request(flights, 0, BATCH_ROWS))
-    chosen = np.linspace(0, BATCH_ROWS - 1, ALONE_ROWS).astype(int).tolist()
-    alone = [(await client.infer(_request(flights, i)))[0] for i in chosen]
+    batch = await client.infer(_request(rows, 0, len(rows)))
+    chosen = np.linspace(0, len(rows) - 1, ALONE_ROWS).astype(int).tolist()
+    alone = [(await client.infer(_request(rows, i)))[0] for i in chosen]
     return np.array(alone), np.array([batch[i] for i in chosen])
 
 
-def _odd(flights: Flights) -> dict[str, Request]:
-    carrier, weather = _request(flights, 0), _request(flights, 0)
-    unknown = carrier.category.copy()
-    unknown[0, CATEGORY_NAMES.index("carrier")] = "ZZ"
-    missing = weather.numeric.copy()
-    missing[0, [NUMERIC_NAMES.index(name) for name in WEATHER]] = np.nan
+def _odd(rows: Rows, schema: Schema) -> dict[str, ClientRequest]:
+    """Rows as honest callers send them: a value that training never saw, and nothing where nothing is known."""
+    unknown, missing = _request(rows, 0), _request(rows, 0)
+    category = unknown.category.copy()
+    category[0, 0] = "~" * min(3, schema.category[0].max_length)
+    numeric = missing.numeric.copy()
+    numeric[0, [feature.nullable for feature in schema.numeric]] = np.nan
     return {
-        "unknown carrier": Request(carrier.id, carrier.numeric, unknown),
-        "missing weather": Request(weather.id, missing, weather.category),
+        UNKNOWN_CATEGORY: replace(unknown, category=category),
+        MISSING_VALUES: replace(missing, numeric=numeric),
     }
 
 
-def _malformed(flights: Flights) -> dict[str, bytes]:
-    good: dict[str, Any] = msgspec.json.decode(rest_body(_request(flights, 0)))
+def _malformed(rows: Rows, schema: Schema) -> dict[str, bytes]:
+    good: dict[str, Any] = msgspec.json.decode(rest_body(_request(rows, 0)))
     numeric, category = good["inputs"]
-    data = numeric["data"]
+    data, first = numeric["data"], schema.numeric[0]
+    above = first.high + max(1.0, abs(first.high))
+
+    def with_numbers(numbers: list[float]) -> bytes:
+        return msgspec.json.encode({**good, "inputs": [{**numeric, "data": numbers}, category]})
+
     return {
         "not JSON": b'{"inputs": [',
         "a literal NaN": msgspec.json.encode(good).replace(msgspec.json.encode(data), b"[NaN]"),
         "no category tensor": msgspec.json.encode({**good, "inputs": [numeric]}),
         "an unknown tensor": msgspec.json.encode({**good, "inputs": [{**numeric, "name": "numbers"}, category]}),
-        "30 numbers": msgspec.json.encode({**good, "inputs": [{**numeric, "data": data[:30]}, category]}),
-        "minute 5,000 of the day": msgspec.json.encode(
-            {**good, "inputs": [{**numeric, "data": [5_000, *data[1:]]}, category]}
-        ),
+        "one number too few": with_numbers(data[:-1]),
+        f"{first.name} above its bound": with_numbers([above, *data[1:]]),
     }
 
 
-def _narrow(flights: Flights) -> Request:
-    good = _request(flights, 0)
-    return Request(good.id, good.numeric[:, :30], good.category)
+def _narrow(rows: Rows) -> ClientRequest:
+    good = _request(rows, 0)
+    return replace(good, numeric=good.numeric[:, :-1])
 
 
-async def _without_token(flights: Flights, rest: str, grpc: str) -> list[Answer]:
+async def _without_token(rows: Rows, model: str, rest: str, grpc: str) -> list[Answer]:
     answers = []
     for name, token in (("no token", None), ("a wrong token", "wrong")):
-        async with RestClient(rest, token) as r, GrpcClient(grpc, token) as g:
+        async with RestClient(rest, token, model) as r, GrpcClient(grpc, token, model) as g:
             answers += [
-                await _answer(f"REST {name}", r, _request(flights, 0)),
-                await _answer(f"gRPC {name}", g, _request(flights, 0)),
+                await _answer(f"REST {name}", r, _request(rows, 0)),
+                await _answer(f"gRPC {name}", g, _request(rows, 0)),
             ]
     return answers
 
 
-async def _answer(case: str, client: Client, request: Request) -> Answer:
+async def _answer(case: str, client: Client, request: ClientRequest) -> Answer:
     async def send() -> str:
         scores = await client.infer(request)
         return ", ".join(f"{score:.4f}" for score in scores)
@@ -155,7 +149,7 @@ async def _answer(case: str, client: Client, request: Request) -> Answer:
 
 async def _post(case: str, client: RestClient, body: bytes) -> Answer:
     async def send() -> str:
-        return str(await client.post(INFER_PATH, body))
+        return str(await client.post(client.infer_path, body))
 
     return await _told(case, client.protocol, send)
 

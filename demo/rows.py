@@ -1,4 +1,4 @@
-"""The flights that are replayed, out of the table of features."""
+"""Rows of the table of features, of whatever task, as they are replayed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,52 +9,94 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import DataError
-from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES, Category, Numeric
+from contracts.schema import Category, Numeric, Schema
 
-ORDER: Final = ("predicted_at", "flight_id")
+ID, MONTH, PREDICTED_AT, OUTCOME_AT, LABEL = "flight_id", "local_month", "predicted_at", "landed", "late"
+ORDER: Final = (PREDICTED_AT, ID)
 
 
 @dataclass(frozen=True, slots=True)
-class Flights:
-    """Flights in order of `predicted_at`; instants are UTC. `late` is -1 for flights that never get a label."""
+class Rows:
+    """Rows in order of `predicted_at`; instants are UTC, in microseconds.
+
+    Attributes:
+        ids: str [n].
+        months: str [n], "2013-07" in the time zone of the schema's calendar.
+        outcome_at: datetime64 [n]; NaT: never labelled.
+        label: int8 [n], 1 is the target's positive outcome; -1: never labelled.
+        numeric: float32 [n, len(schema.numeric)], NaN is missing.
+        category: str [n, len(schema.category)], "" is missing.
+    """
 
     ids: NDArray[np.str_]
     months: NDArray[np.str_]
     predicted_at: NDArray[np.datetime64]
-    landed: NDArray[np.datetime64]
-    late: NDArray[np.int8]
+    outcome_at: NDArray[np.datetime64]
+    label: NDArray[np.int8]
     numeric: Numeric
     category: Category
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def rows(self, chosen: slice | NDArray[np.intp]) -> "Flights":
-        return Flights(*(getattr(self, name)[chosen] for name in self.__slots__))
+    def head(self, count: int) -> "Rows":
+        """The first `count` rows, or all when there are fewer."""
+        return Rows(*(getattr(self, name)[:count] for name in self.__slots__))
 
 
-def read_flights(features: Path, first: str, last: str) -> Flights:
-    """All flights of these months of New York, cancelled and diverted ones too.
+def read_rows(features: Path, schema: Schema, first: str, last: str) -> Rows:
+    """All rows of some months, also those that never get a label.
+
+    Args:
+        features: data/features.parquet.
+        first: month, "2013-07", inclusive.
+        last: inclusive.
 
     Raises:
-        DataError: no such table, or no flight in these months.
+        DataError: no such table, one of another schema, or no row in these months.
     """
+    wanted = [(MONTH, ">=", first), (MONTH, "<=", last)]
+    columns = [ID, MONTH, PREDICTED_AT, OUTCOME_AT, LABEL, *schema.names]
+    table = _read(features, columns, wanted).sort_by([(key, "ascending") for key in ORDER])
+    if table.num_rows == 0:
+        raise DataError(
+            f"`{features}` must hold {schema.subject.plural} of {first} to {last}, got none; see --from and --to"
+        )
+    column: Callable[[str], NDArray[Any]] = lambda name: table[name].to_numpy()  # noqa: E731 - shorter than a nested def
+    return Rows(
+        ids=column(ID).astype(str),
+        months=column(MONTH).astype(str),
+        predicted_at=column(PREDICTED_AT).astype("datetime64[us]"),
+        outcome_at=column(OUTCOME_AT).astype("datetime64[us]"),
+        label=table[LABEL].cast("int8").fill_null(-1).to_numpy(),
+        numeric=np.column_stack([column(name).astype(np.float32) for name in schema.numeric_names]),
+        category=np.column_stack([column(name).astype(object) for name in schema.category_names]),
+    )
+
+
+def later_months(features: Path, as_of: str) -> tuple[str, str]:
+    """First and last month of the table that begins at `as_of` or after: they are new to a model of that date.
+
+    Args:
+        as_of: ISO date.
+
+    Raises:
+        DataError: no such table, or no such month in it.
+    """
+    found = {str(month) for month in _read(features, [MONTH])[MONTH].unique().to_pylist()}
+    later = sorted(month for month in found if f"{month}-01" >= as_of)
+    if not later:
+        raise DataError(
+            f"`{features}` must hold a month that begins at {as_of} or after, got none; set `as_of` earlier, or say "
+            "--from and --to"
+        )
+    return later[0], later[-1]
+
+
+def _read(features: Path, columns: list[str], filters: list[Any] | None = None) -> Any:
     import pyarrow.parquet as pq
 
-    wanted = [("local_month", ">=", first), ("local_month", "<=", last)]
     try:
-        table = pq.read_table(features, filters=wanted).sort_by([(key, "ascending") for key in ORDER])
-    except (OSError, ValueError) as error:
+        return pq.read_table(features, columns=columns, filters=filters).select(columns)
+    except (OSError, ValueError, KeyError) as error:  # KeyError: a column that is not there
         raise DataError(f"`{features}` must be the table of features, got: {error}; run `dvc repro`") from error
-    if table.num_rows == 0:
-        raise DataError(f"`{features}` must hold flights of {first} to {last}, got none; see --from and --to")
-    column: Callable[[str], NDArray[Any]] = lambda name: table[name].to_numpy()  # noqa: E731 - shorter than a nested def
-    return Flights(
-        ids=column("flight_id").astype(str),
-        months=column("local_month").astype(str),
-        predicted_at=column("predicted_at").astype("datetime64[us]"),
-        landed=column("landed").astype("datetime64[us]"),
-        late=table["late"].cast("int8").fill_null(-1).to_numpy(),
-        numeric=np.column_stack([column(name).astype(np.float32) for name in NUMERIC_NAMES]),
-        category=np.column_stack([column(name).astype(object) for name in CATEGORY_NAMES]),
-    )

@@ -1,4 +1,4 @@
-"""`make demo`: reproduce, release, serve, refuse, replay, drain, monitor, judge, report."""
+"""`windsock demo`: the whole line once, from raw data to alarms, and a verdict on what was seen."""
 
 import asyncio
 import json
@@ -9,22 +9,30 @@ import subprocess
 import sys
 import time
 import urllib.request
-from dataclasses import asdict
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from contracts.artifact import MODEL
 from contracts.errors import DataError, Unavailable, WindsockError
-from contracts.files import write_json
-from demo.checks import Check, judge
-from demo.evidence import Evidence
-from demo.memory import MemorySampler
-from demo.page import write_page
-from demo.probes import BATCH_ROWS, probe
+from contracts.files import write_atomic
+from contracts.objectives import load_objectives
+from contracts.reports import write_report
+from contracts.reports.demo import Check, DemoReport
+from contracts.schema import Schema
+from contracts.store import load_champion
+from contracts.workspace import Workspace
+from demo.checks import judge
+from demo.evidence import Evidence, Replay, Scraped
+from demo.observers import MemorySampler, scraping
+from demo.page import draw
+from demo.probes import PREFIX, Probes, probe
 from demo.replay import read_token, replay
-from demo.rows import read_flights
-from demo.scrape import scraping
+from demo.rows import read_rows
 from demo.server import Server, refused_start, serving
 from monitoring.log.reader import read_predictions
 from monitoring.monitor import job
@@ -38,91 +46,99 @@ SETTLE_SECONDS: Final = 60  # for the spool's last rows to reach the database
 UNMOVED: Final = "windsock_spool_unmoved_rows"
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What was seen while the service ran; the fields are `Evidence`'s."""
+
+    replay: Replay
+    monitoring: dict[str, Any]
+    scraped: Scraped | None
+    logged_ids: NDArray[np.str_]
+    logged_scores: NDArray[np.float64]
+
+
 def run(root: Path) -> bool:
     """Run the line, judge it, and write `reports/demo.json` and `reports/demo.html`.
+
+    Args:
+        root: of the task's workspace.
 
     Returns:
         True when every check passed. Whatever breaks on the way is a failed check, and the server is stopped.
     """
-    started = float(os.environ.get(STARTED) or time.time())
+    started, workspace = float(os.environ.get(STARTED) or time.time()), Workspace(root)
     evidence: Evidence | None = None
     try:
-        evidence = gather(root)
+        evidence = gather(workspace)
         checks = judge(evidence)
     except Exception as error:  # whatever it was, the verdict must say so
         if not isinstance(error, WindsockError):
             logger.exception("The demo broke off")
         checks = [Check("the line runs to its end", False, "no error", f"{type(error).__name__}: {error}")]
-    passed = all(check.passed for check in checks)
-    report = {
-        "verdict": "pass" if passed else "fail",
-        "seconds": round(time.time() - started, 1),
-        "checks": [asdict(check) for check in checks],
-    }
-    write_json(root / "reports/demo.json", report)
-    write_page(root, report, evidence)
+    verdict: Literal["pass", "fail"] = "pass" if all(check.passed for check in checks) else "fail"
+    report = DemoReport(1, verdict, round(time.time() - started, 1), tuple(checks))
+    write_report(workspace.report("demo"), report)
+    page = workspace.reports / "demo.html"
+    write_atomic(page, draw(workspace, report, evidence).encode())
     for check in checks:
         logger.info("%s  %s: %s", "ok  " if check.passed else "FAIL", check.name, check.measured)
-    logger.info("%s in %.0f s: %s", report["verdict"], report["seconds"], root / "reports/demo.html")
-    return passed
+    logger.info("%s in %.0f s: %s", verdict, report.seconds, page)
+    return verdict == "pass"
 
 
-def gather(root: Path) -> Evidence:
+def gather(workspace: Workspace) -> Evidence:
     """Do all of it once, and keep what was seen."""
-    state = root / "state/demo"
+    state = workspace.state / "demo"
     shutil.rmtree(state, ignore_errors=True)
+    objectives = load_objectives(workspace.objectives)
     with MemorySampler() as sampler:
         logger.info("Running the pipeline ...")
-        reproduce(root)
-        evaluation = _read(root / "reports/evaluation.json")
+        reproduce(workspace.root)
+        evaluation = _read(workspace.report("evaluation"))
         first, last = evaluation["months"][0]["month"], evaluation["months"][-1]["month"]
         logger.info("Releasing the candidate ...")
-        digest = release(root)
+        digest = release(workspace.root)
+        champion = load_champion(workspace.store, workspace.public_key)
         logger.info("Starting a service on a damaged copy of the model ...")
-        damaged = refused_start(root, state / "damaged", digest)
+        damaged = refused_start(workspace.root, state / "damaged", digest)
         logger.info("Starting the service, and asking it what it should and should not answer ...")
-        features = root / "data/features.parquet"
-        with serving(root, state) as server, scraping(state, server) as scraped:
-            some = read_flights(features, first, first).rows(slice(BATCH_ROWS))
-            probes = asyncio.run(probe(some, server.rest, server.grpc, read_token(server.token_file)))
-            traffic = replay(
-                features,
-                first,
-                last,
-                rest=server.rest,
-                grpc=server.grpc,
-                token_file=server.token_file,
-                evidence=state / "replay.json",
-            )
-            _settle(server)
-            logger.info("Looking at quality, drift and latency by month ...")
-            monitoring = job.run(
-                root,
-                server.database_url,
-                server.metrics,
-                *(first, last),
-                store=root / "artifacts/store",
-                public_key=root / "secrets/signing.pub",
-            )
-            seen = scraped()
-        logged = read_predictions(server.database_url, *_span(first, last))
-        sent = new_york_months(logged.event_time)
-        of_replay = (sent >= first) & (sent <= last)
-    rows = {month["month"]: month["rows"] for month in _read(root / "reports/features.json")["months"]}
+        probes, served = _serve(workspace, state, champion.schema, first, last)
+    rows = {month["month"]: month["rows"] for month in _read(workspace.report("features"))["months"]}
     return Evidence(
-        flights=sum(n for month, n in rows.items() if first <= month <= last),
+        schema=champion.schema,
+        origin=champion.provenance,
+        objectives=objectives,
+        rows=sum(n for month, n in rows.items() if first <= month <= last),
         training_rows=sum(n for month, n in rows.items() if month < first),
-        replay=traffic,
-        logged_ids=logged.request_id[of_replay].astype(str),
-        logged_scores=logged.score[of_replay],
-        monitoring=monitoring,
         evaluation=evaluation,
-        model_bytes=(root / "artifacts/store" / digest / MODEL).stat().st_size,
+        model_bytes=(workspace.store / digest / MODEL).stat().st_size,
         damaged=damaged,
         memory=sampler.memory(),
-        scraped=seen,
         **{name: getattr(probes, name) for name in probes.__slots__},
+        **{name: getattr(served, name) for name in served.__slots__},
     )
+
+
+def _serve(workspace: Workspace, state: Path, schema: Schema, first: str, last: str) -> tuple[Probes, Served]:
+    """Start the service, probe it, replay these months, and let the monitor look at them."""
+    with serving(workspace.root, state) as server, scraping(state, server) as scraped:
+        some = read_rows(workspace.features, schema, first, last)
+        probes = asyncio.run(probe(some, schema, server.rest, server.grpc, read_token(server.token_file)))
+        sent = replay(
+            workspace.features, schema, first, last,
+            rest=server.rest, grpc=server.grpc, token_file=server.token_file, evidence=state / "replay.json",
+        )  # fmt: skip
+        _settle(server)
+        logger.info("Looking at quality, drift and latency by month ...")
+        monitoring = job.run(
+            workspace.root, server.database_url, server.metrics, first, last,
+            store=workspace.store, public_key=workspace.public_key,
+        )  # fmt: skip
+        seen = scraped()
+    logged = read_predictions(server.database_url, *_span(first, last))
+    months, ids = new_york_months(logged.event_time), logged.request_id.astype(str)
+    chosen = (months >= first) & (months <= last) & ~np.char.startswith(ids, PREFIX)
+    return probes, Served(sent, monitoring, seen, ids[chosen], logged.score[chosen])
 
 
 def reproduce(root: Path) -> None:

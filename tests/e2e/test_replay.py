@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from contracts.errors import DataError, Unauthenticated, Unavailable
-from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES
+from contracts.workspace import Workspace
 from demo import clients, probes
-from demo.clients import Request, RestClient
+from demo.clients import ClientRequest, RestClient
 from demo.evidence import Replay
-from demo.replay import replay
-from demo.rows import read_flights
+from demo.replay import replay, replay_workspace
+from demo.rows import ID, LABEL, MONTH, OUTCOME_AT, PREDICTED_AT, later_months, read_rows
 from monitoring.log.reader import Predictions, read_predictions
+from tasks.flights.schema import SCHEMA
 from tests.support.payloads import rows as honest_rows
 from tests.support.serving import Server, Store, free_ports, start, wait_until
 
@@ -31,16 +33,16 @@ def table(rows: int, prefix: str) -> pa.Table:
     numeric, category = honest_rows(rows)
     predicted = [START + timedelta(hours=i) for i in range(rows)]
     columns: dict[str, Any] = {
-        "flight_id": [f"{prefix}{i}" for i in range(rows)],
-        "local_month": ["2013-07"] * rows,
-        "predicted_at": pa.array(predicted, pa.timestamp("us")),
-        "landed": pa.array(
+        ID: [f"{prefix}{i}" for i in range(rows)],
+        MONTH: ["2013-07"] * rows,
+        PREDICTED_AT: pa.array(predicted, pa.timestamp("us")),
+        OUTCOME_AT: pa.array(
             [None if i % 10 == 0 else t + timedelta(hours=5) for i, t in enumerate(predicted)], pa.timestamp("us")
         ),
-        "late": pa.array([None if i % 10 == 0 else i % 3 == 0 for i in range(rows)], pa.bool_()),
+        LABEL: pa.array([None if i % 10 == 0 else i % 3 == 0 for i in range(rows)], pa.bool_()),
     }
-    columns |= {name: pa.array(numeric[:, i], from_pandas=True) for i, name in enumerate(NUMERIC_NAMES)}
-    columns |= {name: category[:, i] for i, name in enumerate(CATEGORY_NAMES)}
+    columns |= {name: pa.array(numeric[:, i], from_pandas=True) for i, name in enumerate(SCHEMA.numeric_names)}
+    columns |= {name: category[:, i] for i, name in enumerate(SCHEMA.category_names)}
     return pa.table(columns).take(np.random.default_rng(0).permutation(rows))
 
 
@@ -53,7 +55,7 @@ def features(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def send(server: Server, features: Path, evidence: Path, **changes: Any) -> Replay:
     return replay(
-        features, "2013-07", "2013-07", evidence=evidence,
+        features, SCHEMA, "2013-07", "2013-07", evidence=evidence,
         **{"rest": server.rest, "grpc": server.grpc, "token_file": server.token_file, **changes},
     )  # fmt: skip
 
@@ -69,7 +71,7 @@ def sent(server: Server, features: Path, tmp_path_factory: pytest.TempPathFactor
     evidence = tmp_path_factory.mktemp("evidence") / "replay.json"
     result = send(server, features, evidence)
     wait_until(lambda: len(logged(server, "replay-").score) >= ROWS, "the log must hold every row", 20)
-    wait_until(lambda: int((~np.isnan(logged(server, "replay-").label)).sum()) >= result.labels, "labels", 20)
+    wait_until(lambda: int((~np.isnan(logged(server, "replay-").late)).sum()) >= result.labels, "labels", 20)
     return result, logged(server, "replay-"), evidence
 
 
@@ -77,12 +79,12 @@ def test_every_flight_is_answered_and_logged_once_with_its_own_clock(
     sent: tuple[Replay, Predictions, Path], features: Path
 ) -> None:
     result, log, _ = sent
-    flights = read_flights(features, "2013-07", "2013-07")
+    rows = read_rows(features, SCHEMA, "2013-07", "2013-07")
     assert not np.isnan(result.scores).any()
-    assert log.request_id.tolist() == flights.ids.tolist() == result.ids.tolist()
-    assert log.event_time.tolist() == flights.predicted_at.tolist()
+    assert log.request_id.tolist() == rows.ids.tolist() == result.ids.tolist()
+    assert log.event_time.tolist() == rows.predicted_at.tolist()
     assert np.abs(log.score - result.scores).max() < 1e-6
-    assert log.numeric.tobytes() == flights.numeric.tobytes(), "what was sent is what was scored, missing values too"
+    assert log.numeric.tobytes() == rows.numeric.tobytes(), "what was sent is what was scored, missing values too"
 
 
 def test_protocols_take_turns_and_agree(sent: tuple[Replay, Predictions, Path]) -> None:
@@ -97,9 +99,9 @@ def test_protocols_take_turns_and_agree(sent: tuple[Replay, Predictions, Path]) 
 
 def test_only_what_landed_is_labelled(sent: tuple[Replay, Predictions, Path], features: Path) -> None:
     result, log, _ = sent
-    late = read_flights(features, "2013-07", "2013-07").late
+    label = read_rows(features, SCHEMA, "2013-07", "2013-07").label
     assert result.labels == ROWS - ROWS // 10
-    assert np.where(np.isnan(log.label), -1, log.label).astype(int).tolist() == late.tolist()
+    assert np.where(np.isnan(log.late), -1, log.late).astype(int).tolist() == label.tolist()
 
 
 def test_evidence_can_be_read_without_pickle(sent: tuple[Replay, Predictions, Path]) -> None:
@@ -131,7 +133,7 @@ class Recorder:
         self.events: list[tuple[str, str]] = []
         self.in_flight = self.most = 0
 
-        async def infer(_: Any, request: Request) -> list[float]:
+        async def infer(_: Any, request: ClientRequest) -> list[float]:
             self.events.append(("flight", request.id))
             self.in_flight += 1
             self.most = max(self.most, self.in_flight)
@@ -153,7 +155,7 @@ def test_labels_come_when_the_clock_has_passed_the_landing(
 ) -> None:
     recorder = Recorder(monkeypatch)
     replay(
-        features, "2013-07", "2013-07", rest="http://none", grpc="none", token_file=tmp_path / "none",
+        features, SCHEMA, "2013-07", "2013-07", rest="http://none", grpc="none", token_file=tmp_path / "none",
         evidence=tmp_path / "replay.json",
     )  # fmt: skip
     order = {event: i for i, event in reversed(list(enumerate(recorder.events)))}
@@ -207,7 +209,7 @@ def test_service_that_is_away_ends_the_replay_with_what_to_do(
     monkeypatch.setattr(clients, "RETRY_SECONDS", (0.01, 0.01))
     with pytest.raises(Unavailable, match=r"must answer, got: .*3 times; start `windsock serve`"):
         replay(
-            features, "2013-07", "2013-07", rest=f"http://127.0.0.1:{rest}", grpc=f"127.0.0.1:{grpc}",
+            features, SCHEMA, "2013-07", "2013-07", rest=f"http://127.0.0.1:{rest}", grpc=f"127.0.0.1:{grpc}",
             token_file=tmp_path / "none", evidence=tmp_path / "replay.json",
         )  # fmt: skip
 
@@ -220,9 +222,43 @@ def test_wrong_token_ends_the_replay_at_once(server: Server, features: Path, tmp
 
 def test_months_without_flights_are_refused(features: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"2014-01 to 2014-02, got none"):
-        read_flights(features, "2014-01", "2014-02")
+        read_rows(features, SCHEMA, "2014-01", "2014-02")
     with pytest.raises(DataError, match="dvc repro"):
-        read_flights(tmp_path / "features.parquet", "2013-07", "2013-07")
+        read_rows(tmp_path / "features.parquet", SCHEMA, "2013-07", "2013-07")
+
+
+def months(path: Path, *names: str) -> Path:
+    """The same row in each month."""
+    rows = [table(1, f"{name}-").set_column(1, MONTH, pa.array([name])) for name in names]
+    pq.write_table(pa.concat_tables(rows), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("as_of", "expected"), [("2013-07-01", ("2013-07", "2013-09")), ("2013-07-02", ("2013-08", "2013-09"))]
+)
+def test_months_after_the_model_s_date_are_replayed(tmp_path: Path, as_of: str, expected: tuple[str, str]) -> None:
+    features = months(tmp_path / "features.parquet", "2013-06", "2013-07", "2013-08", "2013-09")
+    assert later_months(features, as_of) == expected
+    with pytest.raises(DataError, match="must hold a month that begins at 2014-01-01 or after"):
+        later_months(features, "2014-01-01")
+
+
+def test_replay_of_a_workspace_needs_no_months(
+    server: Server, artifact_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Champion, table, and evidence are the workspace's, wherever the command is run."""
+    workspace = Workspace(tmp_path / "workspace")
+    workspace.features.parent.mkdir(parents=True)
+    months(workspace.features, "2013-06", "2013-07", "2013-08")
+    shutil.copytree(artifact_store.store, workspace.store)
+    workspace.secrets.mkdir()
+    shutil.copy(artifact_store.public_key, workspace.public_key)
+    monkeypatch.chdir(tmp_path)
+    result = replay_workspace(workspace, None, None, rest=server.rest, grpc=server.grpc, token_file=server.token_file)
+    assert result.months.tolist() == ["2013-07", "2013-08"]
+    assert json.loads((workspace.state / "replay.json").read_text())["rows"] == 2
+    assert not (tmp_path / "state").exists()
 
 
 @pytest.fixture(scope="module")
@@ -230,8 +266,8 @@ def probed(server: Server, features: Path) -> probes.Probes:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {"REQUESTS_A_ROUND": 20, "WARM_UP": 5, "BATCH_ROWS": ROWS, "ALONE_ROWS": 9}.items():
             patch.setattr(probes, name, value)
-        flights = read_flights(features, "2013-07", "2013-07")
-        return asyncio.run(probes.probe(flights, server.rest, server.grpc, server.token))
+        rows = read_rows(features, SCHEMA, "2013-07", "2013-07")
+        return asyncio.run(probes.probe(rows, SCHEMA, server.rest, server.grpc, server.token))
 
 
 def test_probes_see_a_service_that_keeps_its_promises(probed: probes.Probes) -> None:
@@ -239,7 +275,7 @@ def test_probes_see_a_service_that_keeps_its_promises(probed: probes.Probes) -> 
     assert len(probed.alone) == 9
     assert np.abs(probed.alone - probed.together).max() < 1e-6
     assert {name: len(rounds) for name, rounds in probed.latency_rounds_ms.items()} == {"rest": 3, "grpc": 3}
-    assert {(a.case, a.status) for a in probed.tolerated} == {("unknown carrier", "200"), ("missing weather", "200")}
+    assert {(a.case, a.status) for a in probed.tolerated} == {("an unknown category", "200"), ("missing values", "200")}
     assert {a.status for a in probed.malformed} == {"400", "INVALID_ARGUMENT"}
     assert len(probed.malformed) >= 6
     assert probed.after_malformed.status == "200"
@@ -256,9 +292,11 @@ def test_probes_stay_out_of_the_replayed_months(server: Server, probed: probes.P
 
 
 async def _refused(server: Server) -> str:
-    async with RestClient(server.rest, server.token) as client:
+    async with RestClient(server.rest, server.token, SCHEMA.name) as client:
         with pytest.raises(clients.Refused) as refused:
-            await client.infer(Request("x", np.zeros((1, 3), np.float32), np.array([["UA", "EWR", "IAH"]], object)))
+            await client.infer(
+                ClientRequest("x", np.zeros((1, 3), np.float32), np.array([["UA", "EWR", "IAH"]], object))
+            )
     return f"{refused.value.status} {refused.value.message}"
 
 

@@ -5,11 +5,23 @@ from typing import Any
 import numpy as np
 import pytest
 
+from contracts.artifact import Git, Provenance
+from contracts.objectives import Objectives
 from demo.evidence import Answer, Evidence, Memory, Refusal, Replay
+from tasks.flights.schema import SCHEMA
 
 MONTHS = ("2013-07", "2013-08")
 DIGEST = "3f9ac1d2" * 8
 ROWS = 2_400
+ORIGIN = Provenance(
+    digest=DIGEST,
+    created_at="2026-11-24T08:00:00Z",
+    git=Git("17e5556c0ffee", dirty=True),
+    mlflow_run_id="0b7e4a1f",
+    data_sha256={},
+    parameters={},
+    versions={},
+)
 
 
 def months(auc: float, **more: Any) -> list[dict[str, Any]]:
@@ -51,7 +63,10 @@ def good() -> Evidence:
         seconds=2.0,
     )
     return Evidence(
-        flights=ROWS,
+        schema=SCHEMA,
+        origin=ORIGIN,
+        objectives=Objectives(),
+        rows=ROWS,
         training_rows=166_158,
         replay=traffic,
         logged_ids=ids.copy(),
@@ -74,7 +89,7 @@ def good() -> Evidence:
             "baselines": {"lightgbm": {"months": months(0.755)}, "logistic_regression": {"months": months(0.7)}},
         },
         model_bytes=41_000,
-        tolerated=[Answer("unknown carrier", "200", "0.2"), Answer("missing weather", "200", "0.3")],
+        tolerated=[Answer("an unknown category", "200", "0.2"), Answer("missing values", "200", "0.3")],
         malformed=[
             Answer("not JSON", "400", '{"error":"the body must be JSON"}'),
             Answer("gRPC", "INVALID_ARGUMENT", "no"),

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from contracts.reports.demo import Check
 from demo import checks
-from demo.checks import CHECKS, Check, judge
+from demo.checks import CHECKS, judge
 from demo.evidence import Answer, Evidence, Memory, Refusal, Scraped
 
 
@@ -78,11 +79,11 @@ BAD: dict[str, tuple[Callable[[Evidence], Check], Callable[[Evidence], Evidence]
         checks.answered_and_logged_once,
         lambda e: replace(e, logged_ids=np.append(e.logged_ids, "20130701-0515-XX1-EWR-IAH")),
     ),
-    "some flights were not sent": (checks.answered_and_logged_once, lambda e: replace(e, flights=e.flights + 1)),
+    "some flights were not sent": (checks.answered_and_logged_once, lambda e: replace(e, rows=e.rows + 1)),
     "there were no flights": (
         checks.answered_and_logged_once,
         lambda e: replace(
-            traffic(e, ids=e.replay.ids[:0], scores=e.replay.scores[:0]), flights=0, logged_ids=e.logged_ids[:0]
+            traffic(e, ids=e.replay.ids[:0], scores=e.replay.scores[:0]), rows=0, logged_ids=e.logged_ids[:0]
         ),
     ),
     "another score was logged": (
@@ -147,11 +148,11 @@ BAD: dict[str, tuple[Callable[[Evidence], Check], Callable[[Evidence], Evidence]
             },
         ),
     ),
-    "an unknown carrier was refused": (
+    "an unknown category was refused": (
         checks.odd_rows_are_answered,
-        lambda e: replace(e, tolerated=[Answer("unknown carrier", "400", "no"), e.tolerated[1]]),
+        lambda e: replace(e, tolerated=[Answer("an unknown category", "400", "no"), e.tolerated[1]]),
     ),
-    "missing weather was not asked": (
+    "missing values were not asked": (
         checks.odd_rows_are_answered,
         lambda e: replace(e, tolerated=e.tolerated[:1]),
     ),

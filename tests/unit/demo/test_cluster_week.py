@@ -20,7 +20,7 @@ def test_seven_days_of_flights_under_ids_of_this_run(tmp_path: Path) -> None:
     }
     types = pa.schema({"flight_id": pa.string(), "local_month": pa.string(), "predicted_at": pa.timestamp("us")})
     pq.write_table(pa.table(flights, types), tmp_path / "features.parquet")
-    assert _write_week(tmp_path / "features.parquet", tmp_path / "week.parquet") == 2
+    assert _write_week(tmp_path / "features.parquet", "2013-07", tmp_path / "week.parquet") == 2
     ids = pq.read_table(tmp_path / "week.parquet")["flight_id"].to_pylist()
     stamps = {name.rpartition("-")[0] for name in ids}
     assert [name.rpartition("-")[2] for name in ids] == ["a", "b"]

@@ -2,7 +2,7 @@ import subprocess
 import sys
 import time
 
-from demo.memory import MemorySampler
+from demo.observers import MemorySampler
 
 
 def test_peak_holds_what_a_child_took() -> None:

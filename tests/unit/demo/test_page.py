@@ -1,36 +1,34 @@
-import json
 import re
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from msgspec import structs
 
-from demo.checks import Check, judge
+from contracts.reports.demo import Check, DemoReport
+from contracts.schema import Subject, Target
+from contracts.workspace import Workspace
+from demo import page as demo_page
+from demo.checks import judge
 from demo.evidence import Evidence
-from demo.page import write_page
 from web.charts import Line, histogram, line_chart
 
 
 @pytest.fixture
-def root(tmp_path: Path, good: Evidence) -> Path:
-    store = tmp_path / "artifacts/store" / good.damaged.named
-    store.mkdir(parents=True)
-    git = {"commit": "17e5556c0ffee", "dirty": True}
-    origin = {"git": git, "mlflow_run_id": "0b7e4a1f", "created_at": "2026-11-24T08:00:00Z", "data_sha256": {}}
-    (store / "provenance.json").write_text(json.dumps(origin))
+def root(tmp_path: Path) -> Path:
     (tmp_path / "reports").mkdir()
     (tmp_path / "reports/evaluation.json").write_text("{}")
     models = tmp_path / "artifacts/compress"
-    models.mkdir()
+    models.mkdir(parents=True)
     (models / "teacher.onnx").write_bytes(b"x" * 412_000)
     (models / "student.onnx").write_bytes(b"x" * 41_000)
     return tmp_path
 
 
 def draw(root: Path, checks: list[Check], evidence: Evidence | None) -> str:
-    verdict = "pass" if all(check.passed for check in checks) else "fail"
-    write_page(root, {"verdict": verdict, "seconds": 511.2, "checks": [asdict(c) for c in checks]}, evidence)
-    return (root / "reports/demo.html").read_text(encoding="utf-8")
+    verdict: Literal["pass", "fail"] = "pass" if all(check.passed for check in checks) else "fail"
+    return demo_page.draw(Workspace(root), DemoReport(1, verdict, 511.2, tuple(checks)), evidence)
 
 
 def test_page_shows_verdict_identity_and_links_to_what_is_there(root: Path, good: Evidence) -> None:
@@ -41,6 +39,24 @@ def test_page_shows_verdict_identity_and_links_to_what_is_there(root: Path, good
         assert shown in page
     links = set(re.findall(r'href="([^"]+)"', page))
     assert links == {"evaluation.json", "monitoring/2013-07.html", "monitoring/2013-08.html"}
+
+
+def test_words_of_the_page_are_the_schema_s(root: Path, good: Evidence) -> None:
+    words = {
+        "subject": Subject("station", "stations"),
+        "target": Target("rain", "Will it rain here?", "gets rain", "wet", "dry", "three hours have passed"),
+    }
+    other = replace(good, schema=structs.replace(good.schema, **words))
+    page = draw(root, judge(other), other)
+    for word in (
+        "Will it rain here?",
+        "every station of",
+        ">wet</th>",
+        "once three hours have passed",
+        "2,400 stations",
+    ):
+        assert word in page
+    assert not re.search(r"\b(flights?|late|aircraft|landed)\b", page)
 
 
 def test_page_needs_no_network(root: Path, good: Evidence) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from contracts.reports.demo import Check
 from demo import run as demo_run
-from demo.checks import Check
 from demo.evidence import Evidence
 
 DVC_YAML = "stages: {only: {cmd: windsock --version && env > seen}}"
@@ -68,7 +68,7 @@ def test_one_failed_check_is_a_failed_demo(
 ) -> None:
     monkeypatch.setattr(demo_run, "gather", lambda _: good)
     monkeypatch.setattr(demo_run, "judge", lambda _: [Check("a", True, "b", "c"), Check("d", second, "e", "f")])
-    monkeypatch.setattr(demo_run, "write_page", lambda *_: None)
+    monkeypatch.setattr(demo_run, "draw", lambda *_: "")
     assert demo_run.run(tmp_path) is second
     assert json.loads((tmp_path / "reports/demo.json").read_text())["verdict"] == verdict
 

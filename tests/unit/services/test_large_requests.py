@@ -7,7 +7,6 @@ import pytest
 
 from monitoring.metrics.declared import Metrics
 from services.core.large_requests import LargeRequests
-from tasks.flights.schema import SCHEMA
 
 
 def waiting(metrics: Metrics) -> float | None:
@@ -15,7 +14,7 @@ def waiting(metrics: Metrics) -> float | None:
 
 
 def test_one_runs_and_the_others_are_counted() -> None:
-    metrics = Metrics(SCHEMA)
+    metrics = Metrics()
     large_requests = LargeRequests(metrics)
     started, go_on = threading.Event(), threading.Event()
 
@@ -40,7 +39,7 @@ def test_one_runs_and_the_others_are_counted() -> None:
 
 
 def test_errors_reach_who_waits() -> None:
-    metrics = Metrics(SCHEMA)
+    metrics = Metrics()
 
     def fail(_: int) -> int:
         raise ValueError("broken")
