@@ -24,7 +24,7 @@ RUN python3 -m venv --without-pip /opt/windsock \
 FROM ${PYTHON_IMAGE} AS app
 COPY cli/__init__.py cli/__main__.py cli/options.py /opt/windsock/app/cli/
 COPY contracts /opt/windsock/app/contracts
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 RUN cd /opt/windsock/app && mkdir bin windsock.dist-info \
  && printf 'Metadata-Version: 2.1\nName: windsock\nVersion: %s\n' "$VERSION" > windsock.dist-info/METADATA \
  && printf '#!/opt/windsock/bin/python\nfrom cli import main\n\nmain()\n' > bin/windsock && chmod 755 bin/windsock \
@@ -68,7 +68,7 @@ USER 10001:10001
 EXPOSE 3000 3001 3002
 ENTRYPOINT ["windsock"]
 CMD ["serve"]
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="windsock serving" \
       org.opencontainers.image.version="${VERSION}" \
@@ -114,7 +114,7 @@ USER 10001:10001
 EXPOSE 3003
 ENTRYPOINT ["windsock"]
 CMD ["monitor", "serve"]
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="windsock monitor" \
       org.opencontainers.image.version="${VERSION}" \

@@ -39,10 +39,9 @@ from benchmarks.serving_subjects import (
     settle,
     silent_service,
 )
-from contracts.features import MODEL_NAME
 from contracts.files import write_json
+from contracts.schema import Schema
 from contracts.store import load_champion
-from services.rest.docs_page import example
 
 CLIENT_CORE = "1"
 KINDS = ("rest tensors", "grpc")
@@ -73,15 +72,15 @@ class Subject:
     protocol: Literal["rest", "grpc"] = "rest"
 
 
-def bodies() -> dict[str, bytes]:
-    flight = example()
-    numbers = [value for name, value in flight.items() if name not in ("carrier", "origin", "dest")]
-    strings = [flight[name] for name in ("carrier", "origin", "dest")]
+def bodies(schema: Schema) -> dict[str, bytes]:
+    """The example of the schema, as both endpoints take it."""
+    row = schema.example()
+    numbers, strings = [row[name] for name in schema.numeric_names], [row[name] for name in schema.category_names]
     inputs = [
         {"name": "numeric", "shape": [1, len(numbers)], "datatype": "FP32", "data": numbers},
         {"name": "category", "shape": [1, len(strings)], "datatype": "BYTES", "data": strings},
     ]
-    return {"records": json.dumps({"flights": [flight]}).encode(), "tensors": json.dumps({"inputs": inputs}).encode()}
+    return {"records": json.dumps({"rows": [row]}).encode(), "tensors": json.dumps({"inputs": inputs}).encode()}
 
 
 def drive(subject: Subject, connections: int, seconds: int, folder: Path) -> Turn:
@@ -172,7 +171,8 @@ def measure(store: Path, public_key: Path, turns: int, seconds: int) -> dict[str
 
 
 def _beside_the_peer(store: Path, public_key: Path, folder: Path, turns: int, seconds: int) -> dict[str, list[Turn]]:
-    content, infer = bodies(), f"/v2/models/{MODEL_NAME}/infer"
+    schema = load_champion(store, public_key).schema
+    content, infer = bodies(schema), f"/v2/models/{schema.name}/infer"
     with service(store, public_key, folder) as (pid, token), peer(store, public_key) as peer_pid:
         records = Subject("records", REST_PORT, "/v1/predict", content["records"], pid, token)
         tensors = Subject("tensors", REST_PORT, infer, content["tensors"], pid, token)
@@ -193,7 +193,8 @@ def _with_and_without_metrics(
     store: Path, public_key: Path, folder: Path, turns: int, seconds: int
 ) -> dict[str, list[Turn]]:
     """Two new services that get the same requests, so that their logs grow alike; the writer's work counts, too."""
-    body, infer = bodies()["tensors"], f"/v2/models/{MODEL_NAME}/infer"
+    schema = load_champion(store, public_key).schema
+    body, infer = bodies(schema)["tensors"], f"/v2/models/{schema.name}/infer"
     with (
         service(store, public_key, folder) as (pid, token),
         silent_service(store, public_key, folder) as silent_pid,

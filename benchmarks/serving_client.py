@@ -42,10 +42,12 @@ async def run(senders: list[Send], seconds: float) -> dict[str, float]:
     }
 
 
-async def over_grpc(port: int, body: bytes, token: str, connections: int, seconds: float) -> dict[str, float]:
+async def over_grpc(
+    port: int, path: str, body: bytes, token: str, connections: int, seconds: float
+) -> dict[str, float]:
     """Raw calls of the protocol's bytes: the client's own encoding is not what is measured."""
     tensors = json.loads(body)["inputs"]
-    message = pb.ModelInferRequest(model_name="flight-delay")
+    message = pb.ModelInferRequest(model_name=path.split("/")[3])
     for tensor in tensors:
         message.inputs.add(name=tensor["name"], datatype=tensor["datatype"], shape=tensor["shape"])
     numbers = np.array([np.nan if v is None else v for v in tensors[0]["data"]], "<f4")
@@ -106,7 +108,7 @@ if __name__ == "__main__":
     kind, port_, path_, body_, token_, connections_, seconds_ = sys.argv[1:]
     content = Path(body_).read_bytes()
     work = (
-        over_grpc(int(port_), content, token_, int(connections_), float(seconds_))
+        over_grpc(int(port_), path_, content, token_, int(connections_), float(seconds_))
         if kind == "grpc"
         else over_rest(int(port_), path_, content, token_, int(connections_), float(seconds_))
     )

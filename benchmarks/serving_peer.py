@@ -1,6 +1,6 @@
 """The peer of the serving benchmark: bare uvicorn with the same model and decoding, and nothing else.
 
-No BentoML, no token, no contract, no log, no metrics: what is left of the time is what those cost.
+No BentoML, no token, no schema's rules, no log, no metrics: what is left of the time is what those cost.
 """
 
 import gc
@@ -12,17 +12,19 @@ import msgspec
 import onnxruntime as ort
 import uvicorn
 
+from contracts.artifact import Artifact
 from contracts.store import load_champion
-from services.wire.records import PredictAnswer, PredictBody, to_arrays
+from services.wire.records import PredictAnswer, Records
 
-_decode = msgspec.json.Decoder(PredictBody).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def application(model: bytes) -> Any:
+def application(artifact: Artifact) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
-    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(artifact.model, options, providers=["CPUExecutionProvider"])
+
+    records = Records(artifact.schema)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -30,7 +32,7 @@ def application(model: bytes) -> Any:
         body = b"{}"
         if scope["method"] == "POST":
             message = await receive()
-            numeric, category = to_arrays(_decode(message["body"]).flights)
+            numeric, category = records.to_arrays(records.decode(message["body"]).rows)
             scores = session.run(["probability"], {"numeric": numeric, "category": category})[0]
             body = _encode(PredictAnswer("", "", scores.tolist()))
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
@@ -43,7 +45,7 @@ def application(model: bytes) -> Any:
 if __name__ == "__main__":
     artifact = load_champion(Path(sys.argv[1]), Path(sys.argv[2]))
     config = uvicorn.Config(
-        application(artifact.model), port=int(sys.argv[3]), lifespan="off", access_log=False, log_level="warning"
+        application(artifact), port=int(sys.argv[3]), lifespan="off", access_log=False, log_level="warning"
     )
     gc.collect()
     gc.freeze()

@@ -7,7 +7,7 @@ os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # BentoML's: prometheus-client
 
 import monitoring.metrics.declared
 from contracts.errors import Code
-from contracts.features import Category, Numeric
+from contracts.schema import Category, Numeric, Schema
 from monitoring.metrics.counting import ProtocolMetrics, Scores
 from monitoring.metrics.declared import Metrics, Protocol
 from services.process.bento import Windsock
@@ -30,8 +30,8 @@ class _Uncounted(ProtocolMetrics):
 
 
 class Silent(Metrics):
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, schema: Schema) -> None:
+        super().__init__(schema)
         self.of = {protocol: _Uncounted() for protocol in get_args(Protocol)}
 
 

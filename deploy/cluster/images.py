@@ -33,7 +33,7 @@ GRAFANA: Final = "grafana/grafana:13.2.3"
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """Full names, `windsock/serving:0.1.0-3f2a...`."""
+    """Full names, `windsock/serving:0.2.0-3f2a...`."""
 
     serving: str
     monitor: str

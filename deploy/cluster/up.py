@@ -79,7 +79,7 @@ def _remember(cluster: Cluster, told: dict[str, Any]) -> None:
     """What this run took, what the making of the cluster took, and a request to try."""
     workspace = Workspace(cluster.root)
     schema = load_champion(workspace.store, workspace.public_key).schema
-    write_json(cluster.folder / "flight.json", {"flights": [schema.example()]})
+    write_json(cluster.folder / "flight.json", {"rows": [schema.example()]})
     write_json(cluster.folder / "up.json", told)
     if told["made_now"]:
         write_json(cluster.folder / "made.json", told)

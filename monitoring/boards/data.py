@@ -125,7 +125,7 @@ def labels() -> list[Panel]:
     return [
         course(
             Frame("Labels", "Labels a second that were delivered, by what they say.", "cps"),
-            Query(f"sum by (late) (rate(windsock_labels_total{{{FILTER}}}{_RATE}))", "late: {{late}}"),
+            Query(f"sum by (value) (rate(windsock_labels_total{{{FILTER}}}{_RATE}))", "label: {{value}}"),
             stacked=True,
         ),
         course(

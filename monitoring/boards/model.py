@@ -85,7 +85,7 @@ def quality() -> list[Panel]:
 
 def mix() -> list[Panel]:
     score = "windsock_prediction_score"
-    late = f'sum(rate(windsock_labels_total{{{FILTER}, late="true"}}{_RATE}))'
+    late = f'sum(rate(windsock_labels_total{{{FILTER}, value="true"}}{_RATE}))'
     mean = f"sum(rate({score}_sum{{{FILTER}}}{_RATE})) / sum(rate({score}_count{{{FILTER}}}{_RATE}))"
     over = f'sum(rate({score}_bucket{{{FILTER}, le="0.5"}}{_RATE})) / sum(rate({score}_count{{{FILTER}}}{_RATE}))'
     return [

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from contracts.errors import DataError
-from contracts.features import CATEGORY, NUMERIC
+from contracts.schema import Schema
 from monitoring.log.tables import LABELS, PREDICTIONS, connect, hide_password
 
 _decode_numbers = msgspec.json.Decoder(list[float | None]).decode
@@ -27,21 +27,24 @@ class Predictions:
     protocol: NDArray[np.object_]  # [n] of str
     event_time: NDArray[np.datetime64]  # [n], microseconds, the caller's clock
     received_at: NDArray[np.datetime64]  # [n], microseconds, the service's clock
-    numeric: NDArray[np.float32]  # [n, len(NUMERIC)], NaN is missing
-    category: NDArray[np.object_]  # [n, len(CATEGORY)] of str
+    numeric: NDArray[np.float32]  # [n, numbers of the schema], NaN is missing
+    category: NDArray[np.object_]  # [n, categories of the schema] of str
     score: NDArray[np.float64]  # [n]
-    late: NDArray[np.float64]  # [n], 0 or 1; NaN: no label yet
+    label: NDArray[np.float64]  # [n], 0 or 1; NaN: no label yet
     duration_us: NDArray[np.int64]  # [n]
 
 
-def read_predictions(database_url: str, first: datetime, last: datetime) -> Predictions:
+def read_predictions(database_url: str, first: datetime, last: datetime, schema: Schema | None = None) -> Predictions:
     """Rows with `first <= event_time < last` (UTC without a zone).
 
+    Args:
+        schema: rows of models with another number of features are left out; None: there may be none.
+
     Raises:
-        DataError: there is no prediction log at this address.
+        DataError: there is no prediction log at this address, or rows of several schemas where one is expected.
     """
     moment = PREDICTIONS.c.event_time
-    return _read(database_url, sa.select(PREDICTIONS).where(moment >= first, moment < last).subquery())
+    return _read(database_url, sa.select(PREDICTIONS).where(moment >= first, moment < last).subquery(), schema)
 
 
 def read_newest(database_url: str, digest: str, since: datetime, rows: int) -> Predictions:
@@ -83,29 +86,39 @@ def newest_before(database_url: str, moment: datetime) -> datetime | None:
     return found
 
 
-def _read(database_url: str, chosen: sa.Subquery) -> Predictions:
+def _read(database_url: str, chosen: sa.Subquery, schema: Schema | None = None) -> Predictions:
     p, la = chosen.c, LABELS.c
     query = (
         sa.select(
             *(p.request_id, p.digest, p.protocol, p.event_time, p.received_at, p.numeric, p.category, p.score),
-            *(la.late, p.duration_us),
+            *(la.value, p.duration_us),
         )
         .outerjoin_from(chosen, LABELS, sa.and_(p.request_id == la.request_id, p.row == la.row))
         .order_by(p.event_time, p.request_id, p.row)
     )
-    rows = _rows(database_url, query)
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 10
+    rows = [(_decode_numbers(row.numeric), _decode_strings(row.category), row) for row in _rows(database_url, query)]
+    widths = {(len(numeric), len(category)) for numeric, category, _ in rows}
+    if schema is not None:
+        widths = {(len(schema.numeric), len(schema.category))}
+        rows = [row for row in rows if (len(row[0]), len(row[1])) in widths]
+    if len(widths) > 1:
+        raise DataError(
+            f"rows that are read together must be of one schema, got {sorted(widths)} numbers and categories; "
+            "ask for those of one"
+        )
+    numeric_width, category_width = next(iter(widths), (0, 0))
+    values = [row for _, _, row in rows]
     return Predictions(
-        request_id=np.array(columns[0], object),
-        digest=np.array(columns[1], object),
-        protocol=np.array(columns[2], object),
-        event_time=np.array(columns[3], "datetime64[us]"),
-        received_at=np.array(columns[4], "datetime64[us]"),
-        numeric=np.array([_decode_numbers(text) for text in columns[5]], np.float32).reshape(-1, len(NUMERIC)),
-        category=np.array([_decode_strings(text) for text in columns[6]], object).reshape(-1, len(CATEGORY)),
-        score=np.array(columns[7], np.float64),
-        late=np.array(columns[8], np.float64),  # NULL becomes NaN
-        duration_us=np.array(columns[9], np.int64),
+        request_id=np.array([row.request_id for row in values], object),
+        digest=np.array([row.digest for row in values], object),
+        protocol=np.array([row.protocol for row in values], object),
+        event_time=np.array([row.event_time for row in values], "datetime64[us]"),
+        received_at=np.array([row.received_at for row in values], "datetime64[us]"),
+        numeric=np.array([numeric for numeric, _, _ in rows], np.float32).reshape(len(rows), numeric_width),
+        category=np.array([category for _, category, _ in rows], object).reshape(len(rows), category_width),
+        score=np.array([row.score for row in values], np.float64),
+        label=np.array([row.value for row in values], np.float64),  # NULL becomes NaN
+        duration_us=np.array([row.duration_us for row in values], np.int64),
     )
 
 

@@ -27,7 +27,7 @@ SUFFIX: Final = ".jsonl"
 
 
 class PredictionRecord(msgspec.Struct, tag="prediction"):
-    """One answered request with all its rows, in contract order. Instants are UTC without a zone."""
+    """One answered request with all its rows, features in the schema's order. Instants are UTC without a zone."""
 
     request_id: str
     digest: str
@@ -41,12 +41,12 @@ class PredictionRecord(msgspec.Struct, tag="prediction"):
 
 
 class LabelRecord(msgspec.Struct, tag="label"):
-    """What became of one predicted row. `landed_at` None: not told."""
+    """What became of one predicted row. `value`: whether it was the positive outcome; `outcome_at` None: not told."""
 
     request_id: str
     row: int
-    late: bool
-    landed_at: datetime | None
+    value: bool
+    outcome_at: datetime | None
     received_at: datetime
 
 
@@ -93,7 +93,7 @@ class Spool:
         """Write records in one piece.
 
         Raises:
-            OSError: the disk is full or away; nothing of the records stays.
+            OSError: the disk is full or gone; nothing of the records stays.
         """
         lines = _encoder.encode_lines(records)
         with self._lock:

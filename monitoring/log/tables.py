@@ -30,8 +30,8 @@ PREDICTIONS: Final = sa.Table(
     sa.Column("event_time", sa.DateTime, nullable=False, index=True),  # UTC: the caller's clock, or the time of arrival
     sa.Column("received_at", sa.DateTime, nullable=False, index=True),  # UTC: the service's clock
     sa.Column("duration_us", sa.BigInteger, nullable=False),
-    sa.Column("numeric", sa.Text, nullable=False),  # JSON array in contract order, null is missing
-    sa.Column("category", sa.Text, nullable=False),  # JSON array in contract order
+    sa.Column("numeric", sa.Text, nullable=False),  # JSON array in the schema's order, null is missing
+    sa.Column("category", sa.Text, nullable=False),  # JSON array in the schema's order
     sa.Column("score", sa.Double, nullable=False),
 )
 LABELS: Final = sa.Table(
@@ -39,8 +39,8 @@ LABELS: Final = sa.Table(
     METADATA,
     sa.Column("request_id", sa.String(128), primary_key=True),
     sa.Column("row", sa.Integer, primary_key=True),
-    sa.Column("late", sa.Boolean, nullable=False),
-    sa.Column("landed_at", sa.DateTime),  # UTC
+    sa.Column("value", sa.Boolean, nullable=False),  # whether it was the positive outcome
+    sa.Column("outcome_at", sa.DateTime),  # UTC; NULL: not told
     sa.Column("received_at", sa.DateTime, nullable=False),  # UTC
 )
 _INSERT: Final[dict[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}

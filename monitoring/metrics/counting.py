@@ -5,7 +5,7 @@ or when somebody looks. Counted one by one they took a tenth of all requests a s
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from prometheus_client import Gauge, Histogram
 
 from contracts.errors import Code
-from contracts.features import CATEGORY_NAMES, Category, Numeric
+from contracts.schema import Category, Numeric
 
 COUNTED: Final = 256  # rows or requests at once: 300 us of work, and 50 KiB that wait
 Inc = Callable[[float], None]
@@ -35,21 +35,24 @@ class ManyHistogram(Histogram):
 
 
 class RowCounts:
-    """
+    """Counts scores, missing values and unknown categories of rows.
+
     Args:
-        missing: a counter's `inc` for each feature, numbers first, in the contract's order.
-        unknown: the same for each category.
+        missing: a counter's `inc` for each feature, in the schema's order.
+        unknown: the same for each category, by its name.
     """
 
-    def __init__(self, score: ManyHistogram, missing: Sequence[Inc], unknown: Sequence[Inc]) -> None:
-        self._score, self._missing, self._unknown = score, missing, unknown
+    def __init__(self, score: ManyHistogram, missing: Sequence[Inc], unknown: Mapping[str, Inc]) -> None:
+        self._score, self._missing = score, missing
+        self._names, self._unknown = tuple(unknown), tuple(unknown.values())
         self._known: list[frozenset[str] | None] = [None] * len(unknown)
 
     def know(self, vocabulary: dict[str, list[str]]) -> None:
         """From now on, a category that is not in its vocabulary is unknown. One without a vocabulary never is."""
-        self._known = [frozenset(vocabulary[n]) if n in vocabulary else None for n in CATEGORY_NAMES]
+        self._known = [frozenset(vocabulary[n]) if n in vocabulary else None for n in self._names]
 
     def count(self, numeric: Numeric, category: Category, scores: Scores) -> None:
+        """Add rows: float32 [n, numbers], str [n, categories], float32 [n]."""
         self._score.observe_many(scores)
         absent = np.concatenate([np.isnan(numeric).sum(axis=0), (category == "").sum(axis=0)])
         for i in np.flatnonzero(absent).tolist():

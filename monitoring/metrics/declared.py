@@ -1,8 +1,8 @@
 """Every Prometheus metric, declared once: `Metrics` for the service, `MonitorMetrics` for the monitor.
 
 All label sets exist from the start, so a rate over an error that has not happened yet is zero and not absent. Labels
-take their values from the contract alone (protocols, codes, features, measures), never from a request, so the number of
-series is bounded; tests/contract/test_metrics.py counts them. Each registry is its object's own.
+take their values from the code and the model's schema (protocols, codes, measures, features), never from a request, so
+the number of series is bounded; tests/contract/test_metrics.py counts them. Each registry is its object's own.
 """
 
 import math
@@ -13,15 +13,14 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Metric
 from prometheus_client.registry import Collector
 
 from contracts.errors import Code
-from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES
 from contracts.objectives import LABEL_DELAY_EDGES, LATENCY_EDGES
+from contracts.schema import Schema
 from monitoring.metrics.counting import ManyHistogram, ProtocolMetrics, RowCounts, Series
 
 Protocol = Literal["rest", "grpc"]
 Measure = Literal["auc", "log_loss", "brier", "ece", "positive_share"]
 ReleaseMeasure = Literal["auc", "log_loss", "brier", "ece", "auc_low"]
 Merge = Literal["livesum", "livemax", "livemin"]
-FEATURES: Final = (*NUMERIC_NAMES, *CATEGORY_NAMES)
 ROW_EDGES: Final = (1, 2, 8, 32, 128, 512, 2048, 8192)
 SCORE_EDGES: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
@@ -36,7 +35,7 @@ class _Declared:
         return Counter(f"windsock_{name}", what, labels, registry=self.registry)
 
     def _gauge(self, name: str, what: str, labels: tuple[str, ...] = (), *, merge: Merge = "livesum") -> Gauge:
-        """Args: merge: what several workers make of their values; with one worker nothing is merged."""
+        """A gauge. `merge` is what several workers make of their values; with one worker nothing is merged."""
         return Gauge(f"windsock_{name}", what, labels, registry=self.registry, multiprocess_mode=merge)
 
     def _histogram(self, name: str, what: str, edges: tuple[float, ...], labels: tuple[str, ...] = ()) -> ManyHistogram:
@@ -55,13 +54,13 @@ class _Refresher(Collector):
 
 
 class Metrics(_Declared):
-    """What the service counts."""
+    """What the service counts. `schema` is of the model that is served."""
 
-    def __init__(self) -> None:
+    def __init__(self, schema: Schema) -> None:
         super().__init__()
         self.on_refresh: list[Callable[[], None]] = []
         self.registry.register(_Refresher(self.refresh))
-        self._count_requests()
+        self._count_requests(schema)
         self._count_log()
         self._count_labels()
         self._model = self._gauge(
@@ -75,7 +74,7 @@ class Metrics(_Declared):
         for update in self.on_refresh:
             update()
 
-    def _count_requests(self) -> None:
+    def _count_requests(self, schema: Schema) -> None:
         requests = self._counter("requests", "Prediction requests, by how they ended.", ("protocol", "code"))
         rows = self._counter("rows", "Rows that were scored.", ("protocol",))
         seconds = self._histogram(
@@ -84,7 +83,7 @@ class Metrics(_Declared):
         in_flight = self._gauge("in_flight_requests", "Prediction requests being answered.", ("protocol",))
         self.queued_batches = self._gauge("queued_batches", "Large batches that wait for the thread.")
         batch_rows = self._histogram("batch_rows", "Rows of an answered prediction request.", ROW_EDGES)
-        self.row_counts = self._count_rows()
+        self.row_counts = self._count_rows(schema)
         self.of: dict[Protocol, ProtocolMetrics] = {}
         for protocol in get_args(Protocol):
             series = Series(
@@ -98,14 +97,14 @@ class Metrics(_Declared):
             self.of[protocol] = ProtocolMetrics(series, self.row_counts)
             self.on_refresh.append(self.of[protocol].count)
 
-    def _count_rows(self) -> RowCounts:
-        score = self._histogram("prediction_score", "Predicted probability of arriving late.", SCORE_EDGES)
+    def _count_rows(self, schema: Schema) -> RowCounts:
+        score = self._histogram("prediction_score", "Predicted probability of the positive outcome.", SCORE_EDGES)
         missing = self._counter("missing_inputs", "Inputs that requests left out.", ("feature",))
         unknown = self._counter("unknown_inputs", "Categories that the vocabulary does not have.", ("feature",))
         return RowCounts(
             score,
-            [missing.labels(feature).inc for feature in FEATURES],
-            [unknown.labels(feature).inc for feature in CATEGORY_NAMES],
+            [missing.labels(feature).inc for feature in schema.names],
+            {feature: unknown.labels(feature).inc for feature in schema.category_names},
         )
 
     def _count_log(self) -> None:
@@ -120,16 +119,21 @@ class Metrics(_Declared):
         self.moved_rows = self._counter("moved_rows", "Rows that moved from the spool into the database.")
 
     def _count_labels(self) -> None:
-        labels = self._counter("labels", "Labels that were delivered.", ("late",))
-        self.labels = {late: labels.labels("true" if late else "false").inc for late in (True, False)}
+        labels = self._counter("labels", "Labels that were delivered.", ("value",))
+        self.labels = {value: labels.labels("true" if value else "false").inc for value in (True, False)}
         self.label_delay = self._histogram(
-            "label_delay_seconds", "From landing to the label's delivery, on the caller's clock.", LABEL_DELAY_EDGES
+            "label_delay_seconds", "From the outcome to its label's delivery, on the caller's clock.", LABEL_DELAY_EDGES
         )
 
     def set_model(
         self, digest: str, *, released: str, as_of: str, created_at: float, vocabulary: dict[str, list[str]]
     ) -> None:
-        """Args: created_at: seconds since 1970. All from the manifest."""
+        """Name the model that is served.
+
+        Args:
+            created_at: seconds since 1970, when it was packaged.
+            vocabulary: category -> the strings that it knows.
+        """
         self._model.clear()
         self._model.labels(digest, digest[:12], released, as_of).set(1)
         self._trained.set(created_at)
@@ -137,10 +141,15 @@ class Metrics(_Declared):
 
 
 class MonitorMetrics(_Declared):
-    """What the monitor found in its newest window. NaN is unknown; a `last_run` of 0 is never."""
+    """What the monitor found in its newest window. NaN is unknown; a `last_run` of 0 is never.
 
-    def __init__(self) -> None:
+    Args:
+        schema: of the model that is watched; None, as long as the monitor has not run: no feature has a series yet.
+    """
+
+    def __init__(self, schema: Schema | None) -> None:
         super().__init__()
+        features = () if schema is None else schema.names
         self.last_run = self._gauge("monitor_last_run_timestamp_seconds", "When the monitor last finished; 0: never.")
         self.window_end = self._gauge("monitor_window_end_timestamp_seconds", "Last instant that the numbers describe.")
         quality = self._gauge("quality", "Measured quality of the served model in the window.", ("measure",))
@@ -153,9 +162,9 @@ class MonitorMetrics(_Declared):
         drift = self._gauge("drift", "Distance of a feature in the window from the training period.", ("feature",))
         threshold = self._gauge("drift_threshold", "Drift that is worth a look.", ("feature",))
         missing = self._gauge("missing_share", "Share of the window's rows without the feature.", ("feature",))
-        self.drift = {feature: drift.labels(feature) for feature in FEATURES}
-        self.drift_threshold = {feature: threshold.labels(feature) for feature in FEATURES}
-        self.missing_share = {feature: missing.labels(feature) for feature in FEATURES}
+        self.drift = {feature: drift.labels(feature) for feature in features}
+        self.drift_threshold = {feature: threshold.labels(feature) for feature in features}
+        self.missing_share = {feature: missing.labels(feature) for feature in features}
         self.data_age = self._gauge("data_age_seconds", "Since the newest logged prediction was received.")
         by_name = (self.quality, self.release, self.drift, self.drift_threshold, self.missing_share)
         unknown = [gauge for group in by_name for gauge in group.values()]

@@ -6,6 +6,7 @@ from typing import Any
 
 from prometheus_client import generate_latest
 
+from contracts.schema import decode_schema
 from monitoring.metrics.declared import MonitorMetrics
 from monitoring.monitor.results import Newest
 
@@ -17,7 +18,8 @@ def text(seen: Newest, now: datetime, *, away: bool) -> bytes:
         away: the database does not answer. Quality and drift are then unknown; what was last seen of the monitor's run
             and of the newest prediction goes on ageing, so that MonitorSilent and DataStale fire in their time.
     """
-    metrics = MonitorMetrics()
+    schema = (seen.report or {}).get("schema")
+    metrics = MonitorMetrics(None if schema is None else decode_schema(schema))
     if seen.received_at is not None:
         metrics.data_age.set(max((now - seen.received_at.replace(tzinfo=UTC)).total_seconds(), 0.0))
     if seen.report is not None:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.error import URLError
 
+import msgspec
+
 from contracts.artifact import Artifact
 from contracts.files import write_atomic, write_json
 from contracts.reference import unpack
@@ -74,6 +76,7 @@ def run(
     report = {
         "generated_at": now.isoformat(timespec="seconds"),
         "release": _release(artifact),
+        "schema": msgspec.json.decode(msgspec.json.encode(artifact.schema)),  # lists, as the database gives it back
         "reference": {"rows": len(champion.reference)},
         "months": [_month(name, database_url, champion.reference, pages) for name in names],
         "window": _window(database_url, now, champion, pages),

@@ -24,7 +24,7 @@ def summarise(
         labels_of_each: late and punctual flights that must have a label, below which the quality is unknown.
         path: of the page, kept in the summary when there is one.
     """
-    rows, labelled = len(log.score), ~np.isnan(log.late)
+    rows, labelled = len(log.score), ~np.isnan(log.label)
     current = Sample(log.numeric, log.category).draw(SAMPLE_ROWS, SEED)
     drift: list[FeatureDrift] = []
     html = None
@@ -37,7 +37,7 @@ def summarise(
         "unlabelled": rows - int(labelled.sum()),
         "models": dict(zip(digests.tolist(), counts.tolist(), strict=True)),
         "mean_score": float(log.score.mean()) if rows else None,
-        **_quality(log.late[labelled], log.score[labelled], labels_of_each),
+        **_quality(log.label[labelled], log.score[labelled], labels_of_each),
         "drift": [asdict(feature) for feature in drift],
         "drifted": sum(feature.drifted is True for feature in drift) if rows else None,
         "drift_rows": len(current),

@@ -1,7 +1,7 @@
-"""The one inference core. REST and gRPC turn their requests into `Request` and its answer back, and do nothing else.
+"""The one inference core. REST and gRPC turn what they get into a `PredictionRequest` and scores into their answers.
 
-In this order: is the service open, does the contract hold, the model, the spool, the answer. So what a client has
-seen is in the log.
+A request passes, in this order: whether the service is open, the schema's rules, the model, the spool, the answer. So
+what a client has seen is in the log.
 """
 
 import time
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from contracts.artifact import INPUT_CATEGORY, INPUT_NUMERIC, OUTPUT, Artifact
 from contracts.errors import ArtifactInvalid, InvalidInput, TooLarge, Unavailable
-from contracts.features import CATEGORY, NUMERIC, Category, Numeric, check_category, check_numeric
+from contracts.schema import Category, Numeric
 from monitoring.log.spool import LabelRecord, PredictionRecord, Record, Spool
 from monitoring.metrics.declared import Metrics, Protocol
 
@@ -27,8 +27,8 @@ _WARM_UP_ROWS: Final = (1, 2, 64, 1024)
 
 
 @dataclass(slots=True)
-class Request:
-    """A prediction request without its transport.
+class PredictionRequest:
+    """Rows to score, without their transport.
 
     `event_time` is the caller's clock (UTC without a zone), None: the time of arrival. `started` is the
     `perf_counter` at the arrival of the last byte.
@@ -66,6 +66,7 @@ def as_utc(instant: datetime | None) -> datetime | None:
 
 
 def now() -> datetime:
+    """UTC without a zone."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 
@@ -74,12 +75,14 @@ class Predictor:
 
     def __init__(self, artifact: Artifact, spool: Spool, metrics: Metrics) -> None:
         self.name = artifact.manifest.name
+        self.schema = artifact.schema
         self.version = artifact.version
         self.ready = False  # what the health endpoints say
         self.open = False  # whether requests are answered
         self._digest = artifact.digest
         self._spool = spool
         self._metrics = metrics
+        self._check_numeric, self._check_category = self.schema.check_numeric, self.schema.check_category
         self._session = _load(artifact)
         self._warm_up()
         manifest = artifact.manifest
@@ -91,20 +94,20 @@ class Predictor:
             vocabulary=manifest.vocabulary,
         )
 
-    def predict(self, request: Request) -> NDArray[np.float32]:
+    def predict(self, request: PredictionRequest) -> NDArray[np.float32]:
         """Score, log, answer. Thread-safe.
 
         Returns:
-            float32 [n]: probability of arriving late.
+            float32 [n]: probability of the positive outcome.
 
         Raises:
-            ContractViolation: a value outside the feature contract.
+            ContractViolation: a value outside the model's schema.
             Unavailable: the service is closed, or the spool takes no writes.
         """
         if not self.open:
             raise Unavailable("the service must be ready, got a request before start-up or after SIGTERM; try another")
-        check_numeric(request.numeric)
-        check_category(request.category)
+        self._check_numeric(request.numeric)
+        self._check_category(request.category)
         received_at = now()
         scores = self._run(request.numeric, request.category)
         record = PredictionRecord(
@@ -126,15 +129,15 @@ class Predictor:
         """Take in what became of predicted rows. Thread-safe.
 
         Args:
-            delays: seconds from landing to delivery, of the labels that tell the landing.
+            delays: seconds from outcome to delivery, float64 [k], of the k labels that tell when the outcome was known.
 
         Raises:
             Unavailable: nothing was written, so nothing may be acknowledged.
         """
         self._append([*labels], len(labels))
-        late = sum(label.late for label in labels)
-        self._metrics.labels[True](late)
-        self._metrics.labels[False](len(labels) - late)
+        positive = sum(label.value for label in labels)
+        self._metrics.labels[True](positive)
+        self._metrics.labels[False](len(labels) - positive)
         self._metrics.label_delay.observe_many(delays)
 
     def _append(self, records: list[Record], rows: int) -> None:
@@ -148,12 +151,13 @@ class Predictor:
         return scores
 
     def _warm_up(self) -> None:
-        """Run rows at the contract's bounds: the lowest without optional values, the lowest, the highest."""
-        low, high = (np.array(bound, np.float32) for bound in zip(*((f.low, f.high) for f in NUMERIC), strict=True))
-        missing = np.where([f.nullable for f in NUMERIC], np.float32(np.nan), low)
+        """Run rows at the schema's bounds: the lowest without optional values, the lowest, the highest."""
+        features = self.schema.numeric
+        low, high = (np.array(bound, np.float32) for bound in zip(*((f.low, f.high) for f in features), strict=True))
+        missing = np.where([f.nullable for f in features], np.float32(np.nan), low)
         for rows in _WARM_UP_ROWS:
-            numeric = np.resize(np.stack([missing, low, high]), (rows, len(NUMERIC)))
-            scores = self._run(numeric, np.full((rows, len(CATEGORY)), "", object))
+            numeric = np.resize(np.stack([missing, low, high]), (rows, len(features)))
+            scores = self._run(numeric, np.full((rows, len(self.schema.category)), "", object))
             if scores.shape != (rows,) or not ((scores >= 0) & (scores <= 1)).all():
                 raise ArtifactInvalid(
                     f"the model must give {rows} probabilities for {rows} rows, "
@@ -162,6 +166,7 @@ class Predictor:
 
 
 def check_size(rows: int) -> None:
+    """Refuse more rows than a request may have (`TooLarge`)."""
     if rows > MAX_ROWS:
         raise TooLarge(f"a request must have at most {MAX_ROWS} rows, got {rows}; split it")
 

@@ -4,37 +4,41 @@ BentoML's services do not speak gRPC, so this one starts in the BentoML worker, 
 """
 
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
 import grpc
+import msgspec
 import numpy as np
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from numpy.typing import NDArray
 
-from contracts.artifact import OUTPUT
+from contracts.artifact import INPUT_CATEGORY, INPUT_NUMERIC, OUTPUT
 from contracts.errors import ContractViolation, NotFound
 from monitoring.metrics.declared import Metrics
 from services.core.auth import Guard
 from services.core.large_requests import LARGE_BYTES, LargeRequests
-from services.core.predictor import MAX_BYTES, Predictor, Request
+from services.core.predictor import MAX_BYTES, PredictionRequest, Predictor
 from services.core.status import STATUS, describe
 from services.generated import open_inference_pb2 as pb
 from services.generated import open_inference_pb2_grpc as pb_grpc
 from services.grpc.auth import SERVICE, Authentication, Context
 from services.wire import metadata
 from services.wire.json_infer import event_time
-from services.wire.protocol import CATEGORY_INPUT, NUMERIC_INPUT, Tensor, as_text, assemble, check_model, check_outputs
+from services.wire.protocol import check_model, check_outputs
+from services.wire.tensors import ModelTensors, Tensor, as_text, assemble
 
 MAX_CONCURRENT: Final = 256  # calls at once; more are refused with RESOURCE_EXHAUSTED
 CALL_GRACE_MS: Final = 10_000  # for calls that are in flight when their connection has become too old
-_CONTENTS: Final = {NUMERIC_INPUT.name: "fp32_contents", CATEGORY_INPUT.name: "bytes_contents"}
+_CONTENTS: Final = {INPUT_NUMERIC: "fp32_contents", INPUT_CATEGORY: "bytes_contents"}
 
 
 class Servicer(pb_grpc.GRPCInferenceServiceServicer):
     def __init__(self, predictor: Predictor, metrics: Metrics, large_requests: LargeRequests) -> None:
         self._predictor = predictor
+        self._tensors = ModelTensors(predictor.schema)
         self._large_requests = large_requests
         self._metrics = metrics.of["grpc"]
 
@@ -49,11 +53,11 @@ class Servicer(pb_grpc.GRPCInferenceServiceServicer):
         return pb.ModelReadyResponse(ready=self._predictor.ready)
 
     async def ServerMetadata(self, request: pb.ServerMetadataRequest, context: Context) -> pb.ServerMetadataResponse:  # noqa: N802, ARG002 - as above
-        return pb.ServerMetadataResponse(**metadata.server())
+        return pb.ServerMetadataResponse(**msgspec.to_builtins(metadata.server()))
 
     async def ModelMetadata(self, request: pb.ModelMetadataRequest, context: Context) -> pb.ModelMetadataResponse:  # noqa: N802 - as above
         await self._check_model(request.name, request.version, context)
-        return pb.ModelMetadataResponse(**metadata.model(self._predictor))
+        return pb.ModelMetadataResponse(**msgspec.to_builtins(metadata.model(self._predictor, self._tensors)))
 
     async def ModelInfer(self, request: pb.ModelInferRequest, context: Context) -> pb.ModelInferResponse:  # noqa: N802 - as above
         started = time.perf_counter()
@@ -74,7 +78,7 @@ class Servicer(pb_grpc.GRPCInferenceServiceServicer):
     def _infer(self, message: pb.ModelInferRequest, started: float) -> pb.ModelInferResponse:
         predictor = self._predictor
         check_model(predictor, message.model_name, message.model_version)
-        request = decode(message, started)
+        request = decode(message, self._tensors, started)
         scores = predictor.predict(request)
         return encode(scores, request.id, predictor, raw=bool(message.raw_input_contents))
 
@@ -85,11 +89,11 @@ class Servicer(pb_grpc.GRPCInferenceServiceServicer):
             await context.abort(STATUS[error.code][1], str(error))
 
 
-def decode(message: pb.ModelInferRequest, started: float) -> Request:
+def decode(message: pb.ModelInferRequest, model: ModelTensors, started: float) -> PredictionRequest:
     """A `ModelInferRequest` without its transport.
 
     Raises:
-        InvalidInput: anything that the protocol or the contract refuses. Names the field.
+        InvalidInput: anything that the protocol or the schema refuses. Names the field.
     """
     raw = message.raw_input_contents
     if raw and len(raw) != len(message.inputs):
@@ -98,11 +102,12 @@ def decode(message: pb.ModelInferRequest, started: float) -> Request:
         )
     if raw and any(item.HasField("contents") for item in message.inputs):
         raise ContractViolation("the inputs must all be raw or all typed, got both; leave `contents` out")
-    tensors = [_tensor(item, raw[index] if raw else None) for index, item in enumerate(message.inputs)]
-    numeric, category = assemble(tensors)
+    names = model.category.columns
+    tensors = [_tensor(item, raw[index] if raw else None, names) for index, item in enumerate(message.inputs)]
+    numeric, category = assemble(tensors, model)
     check_outputs([output.name for output in message.outputs])
     moment = _event_time(message.parameters["event_time"]) if "event_time" in message.parameters else None
-    return Request("grpc", numeric, category, message.id, moment, started)
+    return PredictionRequest("grpc", numeric, category, message.id, moment, started)
 
 
 def _event_time(parameter: pb.InferParameter) -> datetime | None:
@@ -110,7 +115,8 @@ def _event_time(parameter: pb.InferParameter) -> datetime | None:
     return None if kind is None else event_time(getattr(parameter, kind))
 
 
-def _tensor(item: pb.ModelInferRequest.InferInputTensor, raw: bytes | None) -> Tensor:
+def _tensor(item: pb.ModelInferRequest.InferInputTensor, raw: bytes | None, names: Sequence[str]) -> Tensor:
+    """An input as it came; `names` are the categories, for a refusal."""
     if raw is not None or item.name not in _CONTENTS:
         return Tensor(item.name, item.datatype, item.shape, raw=raw)
     expected = _CONTENTS[item.name]
@@ -118,8 +124,8 @@ def _tensor(item: pb.ModelInferRequest.InferInputTensor, raw: bytes | None) -> T
     if others:
         raise ContractViolation(f"`{item.name}` must be given in {expected}, got {', '.join(others)}; move it")
     values = getattr(item.contents, expected)
-    if item.name == CATEGORY_INPUT.name:
-        values = [as_text(value, index) for index, value in enumerate(values)]
+    if item.name == INPUT_CATEGORY:
+        values = [as_text(value, index, names) for index, value in enumerate(values)]
     return Tensor(item.name, item.datatype, item.shape, values=values)
 
 

@@ -56,10 +56,9 @@ class Windsock:
         try:
             settings = load(ServiceSettings)
             _choose_metrics(settings.metrics_folder)
-            from monitoring.metrics.declared import Metrics
             from services.process.worker import Worker
 
-            Front.worker = Worker(settings, Metrics())
+            Front.worker = Worker(settings)
             await Front.worker.start()
         except WindsockError as error:
             _give_up(str(error))

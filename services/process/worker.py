@@ -17,6 +17,7 @@ from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import start_http_server
 
+from contracts.artifact import Artifact
 from contracts.errors import Unavailable
 from contracts.settings import ServiceSettings
 from contracts.store import load_champion
@@ -42,9 +43,13 @@ SWITCH_SECONDS: Final = 0.0005
 
 
 class Worker:
-    def __init__(self, settings: ServiceSettings, metrics: Metrics) -> None:
+    """One process that answers: a model, its log, and the servers in front of it."""
+
+    def __init__(self, settings: ServiceSettings) -> None:
         self._settings = settings
-        self.predictor, self._spool, self._writer = _open(settings, metrics)
+        artifact = load_champion(settings.store, settings.public_key)
+        metrics = Metrics(artifact.schema)
+        self.predictor, self._writer = _open(settings, artifact, metrics)
         guard = Guard(read_token(settings.token_file) if settings.auth else None)
         large_requests = LargeRequests(metrics)
         self.rest = Rest(self.predictor, guard, metrics, large_requests)
@@ -107,7 +112,7 @@ class Worker:
         logger.info("stopped")
 
     async def _refresh_metrics(self) -> None:
-        """The launcher's scrape only reads files: it cannot ask for what is counted late."""
+        """Bring the files up to date: the launcher's scrape reads them, and cannot ask for what is not yet counted."""
         while True:
             self._metrics.refresh()
             await asyncio.sleep(REFRESH_SECONDS)
@@ -154,11 +159,10 @@ class Worker:
         task.add_done_callback(self._tasks.discard)
 
 
-def _open(settings: ServiceSettings, metrics: Metrics) -> tuple[Predictor, Spool, Writer]:
-    artifact = load_champion(settings.store, settings.public_key)
+def _open(settings: ServiceSettings, artifact: Artifact, metrics: Metrics) -> tuple[Predictor, Writer]:
     engine = open_database(settings.database)
     spool = Spool(settings.spool)
-    return Predictor(artifact, spool, metrics), spool, Writer(spool, engine, metrics)
+    return Predictor(artifact, spool, metrics), Writer(spool, engine, metrics)
 
 
 def _bracket(address: str) -> str:

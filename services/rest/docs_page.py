@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any, Final
 
-from contracts.features import CATEGORY, NUMERIC, Feature
+from contracts.schema import CategoricalFeature, NumericFeature, Schema
 
 _STYLE: Final = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}"
@@ -17,26 +17,13 @@ _STYLE: Final = (
 )
 
 
-def example() -> dict[str, Any]:
-    """A flight that the contract takes; what it does not know is null."""
-    numeric = {f.name: None if f.nullable else f.low for f in NUMERIC}
-    known = {
-        "sched_dep_minute": 1065,
-        "day_of_week": 5,
-        "origin_backlog_3h": 0,
-        "distance": 2475,
-        "sched_block_minutes": 365,
-        "temp": 75.2,
-        "wind_speed": 9.2,
-    }
-    return numeric | known | {"carrier": "UA", "origin": "JFK", "dest": "LAX"}
+def page(document: dict[str, Any], base: str, schema: Schema) -> bytes:
+    """The page as HTML.
 
-
-def page(document: dict[str, Any], base: str) -> bytes:
-    """
     Args:
         document: the OpenAPI document.
         base: address of the service as the reader reaches it, for the examples.
+        schema: of the model that is served.
     """
     info = document["info"]
     return (
@@ -45,20 +32,20 @@ def page(document: dict[str, Any], base: str) -> bytes:
         f"<title>{escape(info['title'])}</title><style>{_STYLE}</style></head><body>"
         f"<h1>{escape(info['title'])} {escape(info['version'])}</h1><p>{escape(info['description'])}</p>"
         '<p>The machine-readable form: <a href="/openapi.json">/openapi.json</a>.</p>'
-        f"<h2>Try it</h2>{_examples(base)}"
+        f"<h2>Try it</h2>{_examples(base, schema)}"
         f"<h2>Endpoints</h2>{_endpoints(document['paths'])}"
-        f"<h2>Fields of a flight</h2>{_fields()}</body></html>"
+        f"<h2>Fields of a row: one {escape(schema.subject.singular)}</h2>{_fields(schema)}</body></html>"
     ).encode()
 
 
-def _examples(base: str) -> str:
-    flight = json.dumps({"id": "my-first", "flights": [example()]}, indent=1)
-    label = json.dumps({"labels": [{"id": "my-first", "late": True}]})
+def _examples(base: str, schema: Schema) -> str:
+    rows = json.dumps({"id": "my-first", "rows": [schema.example()]}, indent=1)
+    label = json.dumps({"labels": [{"id": "my-first", "value": True}]})
     return "".join(
         f"<pre>{escape(text)}</pre>"
         for text in (
             f"curl {base}/v2/health/ready",
-            f"curl {base}/v1/predict -H \"Authorization: Bearer $(cat secrets/token)\" -d '{flight}'",
+            f"curl {base}/v1/predict -H \"Authorization: Bearer $(cat secrets/token)\" -d '{rows}'",
             f"curl {base}/v1/labels -H \"Authorization: Bearer $(cat secrets/token)\" -d '{label}'",
         )
     )
@@ -74,18 +61,21 @@ def _endpoints(paths: dict[str, Any]) -> str:
     return _table(("endpoint", "what it does", "token"), rows)
 
 
-def _fields() -> str:
+def _fields(schema: Schema) -> str:
     return _table(
         ("field", "unit", "range", "missing", "what it is"),
-        [
-            (f.name, f.unit, _range(f), "null" if f.nullable else "refused", f.description)
-            for f in (*NUMERIC, *CATEGORY)
-        ],
+        [(f.name, f.unit, _range(f), "refused" if _required(f) else "null", f.description) for f in schema.features],
     )
 
 
-def _range(feature: Feature) -> str:
-    return "text" if feature.low is None else f"{feature.low:g} to {feature.high:g}"
+def _required(feature: NumericFeature | CategoricalFeature) -> bool:
+    return isinstance(feature, NumericFeature) and not feature.nullable
+
+
+def _range(feature: NumericFeature | CategoricalFeature) -> str:
+    if isinstance(feature, NumericFeature):
+        return f"{feature.low:g} to {feature.high:g}"
+    return f"text of at most {feature.max_length}"
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -1,152 +1,109 @@
-"""The OpenAPI document, written from the feature contract."""
+"""The OpenAPI document: its schemas are those of the structs that decode and encode, its words the task's."""
 
 from importlib.metadata import version
 from typing import Any, Final
 
-from contracts.features import CATEGORY, HORIZON_HOURS, LATE_MINUTES, MAX_CATEGORY_LENGTH, NUMERIC, Feature
-from services.core.predictor import MAX_BYTES, MAX_ID_LENGTH, MAX_ROWS
-from services.wire.protocol import INPUTS
+import msgspec
 
-_ERROR: Final = {"$ref": "#/components/schemas/Error"}
-_INSTANT: Final = {"type": "string", "format": "date-time", "example": "2013-07-01T12:00:00Z"}
+from contracts.schema import Schema
+from services.core.predictor import MAX_BYTES, MAX_ROWS
+from services.rest.routes import ErrorAnswer
+from services.wire import metadata
+from services.wire.infer_bodies import InferAnswer, InferBody
+from services.wire.records import LabelsAnswer, LabelsBody, PredictAnswer
+
+STRUCTS: Final = (
+    *(PredictAnswer, LabelsBody, LabelsAnswer, InferBody, InferAnswer, ErrorAnswer),
+    *(metadata.ServerMetadata, metadata.ModelMetadata),
+    *(metadata.ModelReady, metadata.ServerLive, metadata.ServerReady),
+)
+REFUSALS: Final = {
+    400: "the message names the field and the rule",
+    401: "no token, or a wrong one",
+    404: "no such model or version",
+    413: "too many rows or bytes",
+    500: "an error of ours; the service's log has it under the id of the message",
+    503: "not ready, draining, or the log takes no writes",
+}
 
 
-def document(name: str, model_version: str) -> dict[str, Any]:
-    """OpenAPI 3.1."""
-    model = f"/v2/models/{name}"
+def document(schema: Schema, model_version: str, predict_body: type[Any]) -> dict[str, Any]:
+    """OpenAPI 3.1.
+
+    Args:
+        predict_body: the struct of `/v1/predict`, which is made from the schema.
+    """
+    _, schemas = msgspec.json.schema_components([predict_body, *STRUCTS], ref_template="#/components/schemas/{name}")
+    schemas["Row"]["description"] = f"One {schema.subject.singular}: every field by name; null is missing."
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "Windsock",
+            "title": f"Windsock: {schema.title}",
             "version": version("windsock"),
-            "description": (
-                f"The probability that a flight arrives {LATE_MINUTES} or more minutes late, {HORIZON_HOURS} hours "
-                f"before its scheduled departure. Model {name}, version {model_version}. At most {MAX_ROWS} rows and "
-                f"{MAX_BYTES} bytes a request. `/v2` is the Open Inference Protocol, with the binary tensor extension."
-            ),
+            "description": _description(schema, model_version),
         },
         "security": [{"token": []}],
-        "paths": {
-            "/v1/predict": {"post": _operation("Score flights by named fields", "PredictBody", "PredictAnswer")},
-            "/v1/labels": {"post": _operation("Tell what became of predicted flights", "LabelsBody", "LabelsAnswer")},
-            f"{model}/infer": {"post": _operation("Score tensors", "InferBody", "InferAnswer")},
-            f"{model}/versions/{{version}}/infer": {
-                "parameters": [_version_parameter()],
-                "post": _operation("Score tensors by this version only", "InferBody", "InferAnswer"),
-            },
-            model: {"get": _operation("The model's tensors", None, "Metadata")},
-            f"{model}/ready": {"get": _operation("Whether the model answers", None, "Metadata")},
-            "/v2": {"get": _operation("What this server is", None, "Metadata")},
-            "/v2/health/live": {"get": _operation("Whether the process answers", None, "Metadata", open_=True)},
-            "/v2/health/ready": {"get": _operation("Whether requests are welcome", None, "Metadata", open_=True)},
-        },
-        "components": {
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
-            "schemas": _schemas(),
-        },
+        "paths": _paths(schema),
+        "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}, "schemas": schemas},
     }
 
 
-def _version_parameter() -> dict[str, Any]:
-    return {"name": "version", "in": "path", "required": True, "schema": {"type": "string"}}
+def _description(schema: Schema, model_version: str) -> str:
+    numeric, category = ", ".join(schema.numeric_names), ", ".join(schema.category_names)
+    return (
+        f"{schema.target.question} An answer is the probability that a {schema.subject.singular} "
+        f"{schema.target.event}, asked {_span(schema.calendar.horizon_minutes)} ahead. A label is true when it was "
+        f"{schema.target.positive} and false when it was {schema.target.negative}; it comes when "
+        f"{schema.target.outcome}. Model {schema.name}, version {model_version}. At most {MAX_ROWS} rows and "
+        f"{MAX_BYTES} bytes a request; numbers are read as 32-bit floats. `/v2` is the Open Inference Protocol with "
+        f"the binary tensor extension: `numeric` is FP32 [n, {len(schema.numeric)}] with the columns {numeric}; "
+        f"`category` is BYTES [n, {len(schema.category)}] with {category}."
+    )
 
 
-def _operation(summary: str, body: str | None, answer: str, *, open_: bool = False) -> dict[str, Any]:
-    refusals = {"503": "not ready, draining, or the log takes no writes"}
-    if not open_:
-        refusals |= {"401": "no token, or a wrong one", "404": "no such model or version"}
-    if body:
-        refusals |= {"400": "the message names the field and the rule", "413": "too many rows or bytes"}
-    operation: dict[str, Any] = {
-        "summary": summary,
-        "responses": {"200": {"description": "the answer", **_content(answer)}}
-        | {code: {"description": text, **_content("Error")} for code, text in sorted(refusals.items())},
+def _span(minutes: int) -> str:
+    return f"{minutes // 60} h" if minutes % 60 == 0 else f"{minutes} min"
+
+
+def _paths(schema: Schema) -> dict[str, Any]:
+    model, subjects = f"/v2/models/{schema.name}", schema.subject.plural
+    named = {"name": "version", "in": "path", "required": True, "schema": {"type": "string"}}
+    score, of_model = (400, 401, 404, 413, 500, 503), (401, 404)
+    return {
+        "/v1/predict": {
+            "post": _operation(f"Score {subjects} by named fields", score, "PredictAnswer", body="PredictBody")
+        },
+        "/v1/labels": {
+            "post": _operation(f"Tell what became of scored {subjects}", score, "LabelsAnswer", body="LabelsBody")
+        },
+        f"{model}/infer": {"post": _operation("Score tensors", score, "InferAnswer", body="InferBody")},
+        f"{model}/versions/{{version}}/infer": {
+            "parameters": [named],
+            "post": _operation("Score tensors by this version only", score, "InferAnswer", body="InferBody"),
+        },
+        model: {"get": _operation("The model's tensors", of_model, "ModelMetadata")},
+        f"{model}/ready": {"get": _operation("Whether the model answers", of_model, "ModelReady", not_ready=True)},
+        "/v2": {"get": _operation("What this server is", (401,), "ServerMetadata")},
+        "/v2/health/live": {"get": _operation("Whether the process answers", (), "ServerLive")},
+        "/v2/health/ready": {"get": _operation("Whether requests are welcome", (), "ServerReady", not_ready=True)},
     }
+
+
+def _operation(
+    summary: str, refusals: tuple[int, ...], answer: str, *, body: str | None = None, not_ready: bool = False
+) -> dict[str, Any]:
+    """One method of a path. `not_ready`: 503 has the answer's own form. Without a 401 it needs no token."""
+    responses = {"200": {"description": "the answer", **_content(answer)}}
+    responses |= {str(code): {"description": REFUSALS[code], **_content("ErrorAnswer")} for code in refusals}
+    if not_ready:
+        responses["503"] = {"description": "not ready, or draining", **_content(answer)}
+    operation: dict[str, Any] = {"summary": summary, "responses": responses}
     if body:
         operation["requestBody"] = {"required": True, **_content(body)}
-    if open_:
+    if 401 not in refusals:
         operation["security"] = []
     return operation
 
 
 def _content(schema: str) -> dict[str, Any]:
     return {"content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}}
-
-
-def _schemas() -> dict[str, Any]:
-    fields = {f.name: _field(f) for f in (*NUMERIC, *CATEGORY)}
-    request_id = {"type": "string", "maxLength": MAX_ID_LENGTH, "description": "key in the prediction log"}
-    text, number = {"type": "string"}, {"type": "number"}
-    label = {"id": request_id, "row": {"type": "integer", "minimum": 0, "default": 0}, "late": {"type": "boolean"}}
-    delivered = _INSTANT | {"description": "the caller's clock at delivery; now when left out"}
-    tensors = {"type": "array", "items": {"$ref": "#/components/schemas/Tensor"}}
-    return {
-        "Error": _object({"error": text}),
-        "Metadata": {"type": "object"},
-        "Flight": _object(fields, description="Every field by name; null is missing."),
-        "PredictBody": _object(
-            {
-                "id": request_id,
-                "event_time": _INSTANT | {"description": "the caller's clock; the time of arrival when left out"},
-                "flights": _array({"$ref": "#/components/schemas/Flight"}),
-            },
-            required=["flights"],
-        ),
-        "PredictAnswer": _object({"id": text, "model_version": text, "probabilities": _array(number)}),
-        "Label": _object(label | {"landed_at": _INSTANT, "delivered_at": delivered}, required=["id", "late"]),
-        "LabelsBody": _object({"labels": _array({"$ref": "#/components/schemas/Label"})}),
-        "LabelsAnswer": _object({"accepted": {"type": "integer"}}),
-        "Tensor": _object(
-            {
-                "name": {"enum": list(INPUTS)},
-                "datatype": {"enum": [s.datatype for s in INPUTS.values()]},
-                "shape": {"type": "array", "items": {"type": "integer"}},
-                "data": {"type": "array", "items": {}, "description": "flat or by row; null is missing"},
-                "parameters": {"type": "object"},
-            },
-            required=["name", "datatype", "shape"],
-        ),
-        "InferBody": _object(
-            {
-                "id": request_id,
-                "parameters": {"type": "object", "properties": {"event_time": _INSTANT}},
-                "inputs": tensors,
-                "outputs": {"type": "array", "items": {"type": "object"}},
-            },
-            required=["inputs"],
-        ),
-        "InferAnswer": _object(
-            {"model_name": text, "model_version": text, "id": text, "outputs": {"type": "array", "items": {}}}
-        ),
-    }
-
-
-def _array(items: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "array", "items": items, "minItems": 1, "maxItems": MAX_ROWS}
-
-
-def _object(
-    properties: dict[str, Any], *, required: list[str] | None = None, description: str | None = None
-) -> dict[str, Any]:
-    schema = {
-        "type": "object",
-        "additionalProperties": False,
-        "properties": properties,
-        "required": list(properties) if required is None else required,
-    }
-    return schema if description is None else schema | {"description": description}
-
-
-def _field(feature: Feature) -> dict[str, Any]:
-    if feature.low is None:
-        return {
-            "type": ["string", "null"],
-            "maxLength": MAX_CATEGORY_LENGTH,
-            "description": f"{feature.description} ({feature.unit})",
-        }
-    return {
-        "type": ["number", "null"] if feature.nullable else "number",
-        "minimum": feature.low,
-        "maximum": feature.high,
-        "description": f"{feature.description} ({feature.unit})",
-    }

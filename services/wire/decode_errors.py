@@ -56,7 +56,7 @@ def _explain_value(text: str, columns: Sequence[str]) -> InvalidInput:
 
 
 def _name(path: str | None, columns: Sequence[str]) -> str:
-    """`.flights[0].temp` -> `flights[0].temp`; a position in a tensor -> its column and row."""
+    """`.rows[0].temp` -> `rows[0].temp`; a position in a tensor -> its column and row."""
     if columns and (match := re.fullmatch(r"\[(\d+)\](?:\[(\d+)\])?", path or "")):
         row, column = (int(match[1]), int(match[2])) if match[2] else divmod(int(match[1]), len(columns))
         return f"{columns[column]}` in row {row} of `data" if column < len(columns) else f"data[{row}][{column}]"

@@ -5,65 +5,31 @@ JSON ends, and an input's `binary_data_size` how many bytes are its own.
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 import numpy as np
+from msgspec import UNSET
 from numpy.typing import NDArray
 
-from contracts.artifact import OUTPUT
+from contracts.artifact import INPUT_CATEGORY, INPUT_NUMERIC, OUTPUT
 from contracts.errors import ContractViolation, InvalidInput
-from services.core.predictor import Request, as_utc
+from services.core.predictor import PredictionRequest, as_utc
 from services.wire.decode_errors import DecodeErrors, describe_decode_error
-from services.wire.protocol import CATEGORY_INPUT, INPUTS, NUMERIC_INPUT, Tensor, assemble, check_outputs
-
-Parameters = dict[str, bool | int | float | str | None]
-
-
-class JsonInput(msgspec.Struct, forbid_unknown_fields=True):
-    name: str
-    shape: list[int]
-    datatype: str
-    parameters: Parameters = {}
-    data: msgspec.Raw = msgspec.Raw(b"")
-
-
-class JsonOutput(msgspec.Struct, forbid_unknown_fields=True):
-    name: str
-    parameters: Parameters = {}
-
-
-class InferBody(msgspec.Struct, forbid_unknown_fields=True):
-    inputs: list[JsonInput]
-    id: str = ""
-    parameters: Parameters = {}
-    outputs: list[JsonOutput] = []
-
-
-class AnswerOutput(msgspec.Struct, omit_defaults=True):
-    name: str
-    datatype: str
-    shape: list[int]
-    data: list[float] | msgspec.UnsetType = msgspec.UNSET
-    parameters: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
-
-
-class Answer(msgspec.Struct):
-    model_name: str
-    model_version: str
-    id: str
-    outputs: list[AnswerOutput]
-
+from services.wire.infer_bodies import InferAnswer, InferBody, InputTensor, OutputTensor
+from services.wire.protocol import check_outputs
+from services.wire.tensors import ModelTensors, Tensor, TensorSpec, assemble
 
 _decode_body = msgspec.json.Decoder(InferBody).decode
 _encode: Final = msgspec.json.Encoder().encode
 _DECODERS: Final[dict[tuple[str, bool], msgspec.json.Decoder[Any]]] = {  # by input, and whether data come by row
-    (NUMERIC_INPUT.name, False): msgspec.json.Decoder(list[float | None]),
-    (NUMERIC_INPUT.name, True): msgspec.json.Decoder(list[list[float | None]]),
-    (CATEGORY_INPUT.name, False): msgspec.json.Decoder(list[str | None]),
-    (CATEGORY_INPUT.name, True): msgspec.json.Decoder(list[list[str | None]]),
+    (INPUT_NUMERIC, False): msgspec.json.Decoder(list[float | None]),
+    (INPUT_NUMERIC, True): msgspec.json.Decoder(list[list[float | None]]),
+    (INPUT_CATEGORY, False): msgspec.json.Decoder(list[str | None]),
+    (INPUT_CATEGORY, True): msgspec.json.Decoder(list[list[str | None]]),
 }
 
 
@@ -71,30 +37,31 @@ _DECODERS: Final[dict[tuple[str, bool], msgspec.json.Decoder[Any]]] = {  # by in
 class InferCall:
     """A decoded request, and whether the answer's tensor is wanted as bytes."""
 
-    request: Request
+    request: PredictionRequest
     binary: bool
 
 
-def decode(body: bytes, header_length: int | None, started: float | None = None) -> InferCall:
-    """
+def decode(body: bytes, header_length: int | None, model: ModelTensors, started: float | None = None) -> InferCall:
+    """A request without its transport.
+
     Args:
         body: JSON, and the tensors' bytes behind it when `header_length` says where it ends.
         started: `perf_counter` at the request's arrival; None is now.
 
     Raises:
-        InvalidInput: anything that the protocol or the contract refuses. Names the field.
+        InvalidInput: anything that the protocol or the schema refuses. Names the field.
     """
     header, blobs = _split(body, header_length)
     try:
         call = _decode_body(header)
     except DecodeErrors as error:
-        raise describe_decode_error(error, header, NUMERIC_INPUT.columns) from error
-    numeric, category = assemble(_tensors(call.inputs, blobs))
+        raise describe_decode_error(error, header, model.numeric.columns) from error
+    numeric, category = assemble(_tensors(call.inputs, blobs, model.inputs), model)
     check_outputs([output.name for output in call.outputs])
     binary = call.parameters.get("binary_data_output", False)
     if call.outputs:
         binary = call.outputs[0].parameters.get("binary_data", binary)
-    request = Request(
+    request = PredictionRequest(
         "rest",
         numeric,
         category,
@@ -128,15 +95,15 @@ def _split(body: bytes, header_length: int | None) -> tuple[bytes | memoryview, 
     return memoryview(body)[:header_length], memoryview(body)[header_length:]
 
 
-def _tensors(inputs: list[JsonInput], blobs: memoryview) -> list[Tensor]:
+def _tensors(inputs: list[InputTensor], blobs: memoryview, specs: Mapping[str, TensorSpec]) -> list[Tensor]:
     tensors = []
     position = 0
     for item in inputs:
         size = item.parameters.get("binary_data_size")
         if size is None:
-            tensors.append(Tensor(item.name, item.datatype, item.shape, values=_elements(item)))
+            tensors.append(Tensor(item.name, item.datatype, item.shape, values=_elements(item, specs)))
             continue
-        if bytes(item.data):
+        if item.data is not UNSET:
             raise ContractViolation(f"`{item.name}` must have data or binary_data_size, got both; leave one out")
         if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= len(blobs) - position:
             raise ContractViolation(
@@ -153,28 +120,28 @@ def _tensors(inputs: list[JsonInput], blobs: memoryview) -> list[Tensor]:
     return tensors
 
 
-def _elements(item: JsonInput) -> list[Any] | None:
+def _elements(item: InputTensor, specs: Mapping[str, TensorSpec]) -> list[Any] | None:
     """The decoded `data` of a known input; None for another, which will be refused by its name."""
-    if item.name not in INPUTS:
+    if item.name not in specs:
         return None
-    data = bytes(item.data)
-    if not data:
+    if item.data is UNSET:
         raise ContractViolation(f"`data` of `{item.name}` must be given, got nothing; add it")
+    data = bytes(item.data)
     by_row = data[1:16].lstrip().startswith(b"[")
     try:
         elements: list[Any] = _DECODERS[item.name, by_row].decode(data)
     except DecodeErrors as error:
-        raise describe_decode_error(error, data, INPUTS[item.name].columns) from error
+        raise describe_decode_error(error, data, specs[item.name].columns) from error
     return elements
 
 
 def encode(call: InferCall, scores: NDArray[np.float32], name: str, version: str) -> tuple[bytes, int | None]:
     """The body of the answer, and the length of its JSON part when bytes follow it."""
-    output = AnswerOutput(OUTPUT, "FP32", list(scores.shape))
+    output = OutputTensor(OUTPUT, "FP32", list(scores.shape))
     if call.binary:
         raw = scores.astype("<f4", copy=False).tobytes()
         output.parameters = {"binary_data_size": len(raw)}
-        header = _encode(Answer(name, version, call.request.id, [output]))
+        header = _encode(InferAnswer(name, version, call.request.id, [output]))
         return header + raw, len(header)
     output.data = scores.tolist()
-    return _encode(Answer(name, version, call.request.id, [output])), None
+    return _encode(InferAnswer(name, version, call.request.id, [output])), None

@@ -1,25 +1,62 @@
 """What the server says of itself and its model: the same on both transports."""
 
 from importlib.metadata import version
-from typing import Any
+
+import msgspec
 
 from services.core.predictor import Predictor
-from services.wire.protocol import EXTENSIONS, INPUTS, PLATFORM, PROBABILITY_OUTPUT, SERVER_NAME, Signature
+from services.wire.protocol import EXTENSIONS, PLATFORM, SERVER_NAME
+from services.wire.tensors import ModelTensors, TensorSpec
 
 
-def server() -> dict[str, Any]:
-    return {"name": SERVER_NAME, "version": version(SERVER_NAME), "extensions": list(EXTENSIONS)}
+class ServerMetadata(msgspec.Struct):
+    name: str
+    version: str
+    extensions: list[str]
 
 
-def model(predictor: Predictor) -> dict[str, Any]:
-    return {
-        "name": predictor.name,
-        "versions": [predictor.version],
-        "platform": PLATFORM,
-        "inputs": [_tensor(signature) for signature in INPUTS.values()],
-        "outputs": [_tensor(PROBABILITY_OUTPUT)],
-    }
+class TensorMetadata(msgspec.Struct):
+    """A length of -1 is any number of rows."""
+
+    name: str
+    datatype: str
+    shape: list[int]
 
 
-def _tensor(signature: Signature) -> dict[str, Any]:
-    return {"name": signature.name, "datatype": signature.datatype, "shape": signature.shape}
+class ModelMetadata(msgspec.Struct):
+    name: str
+    versions: list[str]
+    platform: str
+    inputs: list[TensorMetadata]
+    outputs: list[TensorMetadata]
+
+
+class ServerLive(msgspec.Struct):
+    live: bool
+
+
+class ServerReady(msgspec.Struct):
+    ready: bool
+
+
+class ModelReady(msgspec.Struct):
+    name: str
+    ready: bool
+
+
+def server() -> ServerMetadata:
+    return ServerMetadata(SERVER_NAME, version(SERVER_NAME), list(EXTENSIONS))
+
+
+def model(predictor: Predictor, tensors: ModelTensors) -> ModelMetadata:
+    return ModelMetadata(
+        predictor.name,
+        [predictor.version],
+        PLATFORM,
+        [_tensor(spec) for spec in tensors.inputs.values()],
+        [_tensor(tensors.output)],
+    )
+
+
+def _tensor(spec: TensorSpec) -> TensorMetadata:
+    return TensorMetadata(spec.name, spec.datatype, spec.shape)

@@ -1,88 +1,125 @@
-"""What the two endpoints with named fields take: `/v1/predict` and `/v1/labels`. The fields come from the contract."""
+"""What the two endpoints with named fields take: `/v1/predict` and `/v1/labels`."""
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from contracts.errors import InvalidInput
-from contracts.features import CATEGORY, NUMERIC, Category, Numeric
+from contracts.schema import CategoricalFeature, Category, Numeric, NumericFeature, Schema
 from monitoring.log.spool import LabelRecord
 from services.core.predictor import as_utc, check_id, check_size, now
-
-# One flight: every field of the contract by name, in contract order. None is missing; leaving a field out is an error.
-Flight: type[Any] = msgspec.defstruct(
-    "Flight",
-    [(f.name, float | None if f.nullable else float) for f in NUMERIC] + [(f.name, str | None) for f in CATEGORY],
-    forbid_unknown_fields=True,
-)
-
-
-class PredictBody(msgspec.Struct, forbid_unknown_fields=True):
-    flights: list[Flight]  # type: ignore[valid-type] # a class made from the contract at run time
-    id: str = ""
-    event_time: datetime | None = None
+from services.wire.members import MANY, MAX_ROW, DeliveryTime, EventTime, NewRequestId, OutcomeTime, RequestId, RowIndex
 
 
 class PredictAnswer(msgspec.Struct):
+    """`probabilities` are of the positive outcome, one a row."""
+
     id: str
     model_version: str
     probabilities: list[float]
 
 
 class Label(msgspec.Struct, forbid_unknown_fields=True):
-    """`delivered_at`: the caller's clock at delivery, for those who play the past; None is now."""
+    """What became of a predicted row: `value` is whether the outcome was the positive one."""
 
-    id: str
-    late: bool
-    row: int = 0
-    landed_at: datetime | None = None
-    delivered_at: datetime | None = None
+    id: RequestId
+    value: bool
+    row: RowIndex = 0
+    outcome_at: OutcomeTime = None
+    delivered_at: DeliveryTime = None
 
 
 class LabelsBody(msgspec.Struct, forbid_unknown_fields=True):
-    labels: list[Label]
+    labels: Annotated[list[Label], Meta(extra_json_schema=MANY)]
 
 
 class LabelsAnswer(msgspec.Struct):
     accepted: int
 
 
-def to_arrays(flights: Sequence[Any]) -> tuple[Numeric, Category]:
-    """The model's inputs from named records.
+class Records:
+    """The body of `/v1/predict` for one schema: decodes it and makes the model's inputs of it.
 
-    Args:
-        flights: instances of `Flight`.
+    Attributes:
+        body: struct with `rows`, `id` and `event_time`.
+        decode: bytes -> an instance of `body`.
     """
-    if not flights:
-        raise InvalidInput("`flights` must have at least one flight, got none; send one or many")
-    check_size(len(flights))
-    rows = [msgspec.structs.astuple(flight) for flight in flights]
-    width = len(NUMERIC)
-    with np.errstate(over="ignore"):  # too large for float32 becomes infinite, and the contract refuses that by name
-        numeric = np.array([row[:width] for row in rows], np.float32)
-    category = np.array([[value or "" for value in row[width:]] for row in rows], object)
-    return numeric, category
+
+    def __init__(self, schema: Schema) -> None:
+        # Every feature by name, in the schema's order; null is missing, and leaving one out is an error.
+        row = msgspec.defstruct(
+            "Row", [(f.name, _member(f)) for f in schema.features], forbid_unknown_fields=True, module=__name__
+        )
+        rows: Any = Annotated[list[row], Meta(extra_json_schema=MANY)]  # type: ignore[valid-type] # made at run time
+        self.body: type[Any] = msgspec.defstruct(
+            "PredictBody",
+            [("rows", rows), ("id", NewRequestId, ""), ("event_time", EventTime, None)],
+            forbid_unknown_fields=True,
+            module=__name__,
+        )
+        self.decode: Callable[[bytes], Any] = msgspec.json.Decoder(self.body).decode
+        self._width = len(schema.numeric)
+
+    def to_arrays(self, rows: Sequence[Any]) -> tuple[Numeric, Category]:
+        """The model's inputs.
+
+        Args:
+            rows: of a decoded body.
+
+        Returns:
+            float32 [n, numbers], NaN is missing; str [n, categories], "" is missing.
+
+        Raises:
+            InvalidInput: no row.
+            TooLarge: more than a request may have.
+        """
+        if not rows:
+            raise InvalidInput("`rows` must have at least one row, got none; send one or many")
+        check_size(len(rows))
+        values = [msgspec.structs.astuple(row) for row in rows]
+        width = self._width
+        with np.errstate(over="ignore"):  # too large for float32 becomes infinite, and the schema refuses that by name
+            numeric = np.array([row[:width] for row in values], np.float32)
+        category = np.array([[value or "" for value in row[width:]] for row in values], object)
+        return numeric, category
+
+
+def _member(feature: NumericFeature | CategoricalFeature) -> Any:
+    """The type of a feature's value; `Schema.check_numeric` and `.check_category` check what it documents."""
+    description = f"{feature.description} ({feature.unit})"
+    if isinstance(feature, CategoricalFeature):
+        limits: dict[str, Any] = {"maxLength": feature.max_length}
+        return Annotated[str | None, Meta(description=description, extra_json_schema=limits)]
+    limits = {"minimum": feature.low, "maximum": feature.high}
+    meta = Meta(description=description, extra_json_schema=limits)
+    return Annotated[float | None, meta] if feature.nullable else Annotated[float, meta]
 
 
 def to_records(labels: Sequence[Label]) -> list[LabelRecord]:
+    """Labels as the log takes them.
+
+    Raises:
+        InvalidInput: no label, or one whose `id` or `row` no prediction can have.
+        TooLarge: more than a request may have.
+    """
     if not labels:
         raise InvalidInput("`labels` must have at least one label, got none; send one or many")
     check_size(len(labels))
     received_at = now()
     for label in labels:
         check_id(label.id)
-        if not 0 <= label.row < 2**31:
+        if not 0 <= label.row <= MAX_ROW:
             raise InvalidInput(f"`row` must be the row of the request, from 0 on, got {label.row}; correct it")
-    return [LabelRecord(la.id, la.row, la.late, as_utc(la.landed_at), received_at) for la in labels]
+    return [LabelRecord(la.id, la.row, la.value, as_utc(la.outcome_at), received_at) for la in labels]
 
 
 def delays(labels: Sequence[Label]) -> NDArray[np.float64]:
-    """Seconds from landing to delivery, of the labels that tell their landing. A landing in the future counts as 0."""
+    """Seconds from outcome to delivery, of the labels that tell their outcome's time; one in the future counts as 0."""
     clock = now()
-    pairs = [(as_utc(la.landed_at), as_utc(la.delivered_at) or clock) for la in labels]
-    found = [(delivered - landed).total_seconds() for landed, delivered in pairs if landed is not None]
+    pairs = [(as_utc(la.outcome_at), as_utc(la.delivered_at) or clock) for la in labels]
+    found = [(delivered - outcome).total_seconds() for outcome, delivered in pairs if outcome is not None]
     return np.maximum(np.array(found, np.float64), 0)

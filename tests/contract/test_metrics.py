@@ -14,9 +14,9 @@ import yaml
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES
 from monitoring.boards.query import boards, panels, rule_queries
 from monitoring.metrics.declared import Metrics, MonitorMetrics
+from tasks.flights.schema import SCHEMA
 from tests.support.payloads import rows
 from tests.support.serving import Server
 
@@ -34,7 +34,7 @@ def _series(registry: CollectorRegistry) -> Iterator[tuple[str, tuple[tuple[str,
 
 @pytest.fixture
 def service() -> Metrics:
-    metrics = Metrics()
+    metrics = Metrics(SCHEMA)
     metrics.set_model("d" * 64, released="student", as_of="2013-07-01", created_at=1.0, vocabulary={"carrier": ["AA"]})
     return metrics
 
@@ -46,9 +46,9 @@ def test_every_label_set_exists_before_anything_happens(service: Metrics) -> Non
         for code in ("ok", "internal", "invalid_input", "unauthenticated", "not_found", "too_large", "unavailable"):
             assert found["windsock_requests_total", (("code", code), ("protocol", protocol))] == 0
         assert found["windsock_request_seconds_bucket", (("le", "0.02"), ("protocol", protocol))] == 0
-    for feature in (*NUMERIC_NAMES, *CATEGORY_NAMES):
+    for feature in (*SCHEMA.numeric_names, *SCHEMA.category_names):
         assert found["windsock_missing_inputs_total", (("feature", feature),)] == 0
-    assert found["windsock_labels_total", (("late", "true"),)] == 0
+    assert found["windsock_labels_total", (("value", "true"),)] == 0
 
 
 def test_a_request_is_counted_once_by_how_it_ended(service: Metrics) -> None:
@@ -67,7 +67,7 @@ def test_a_request_is_counted_once_by_how_it_ended(service: Metrics) -> None:
 
 def test_cardinality_is_bounded_whatever_is_sent(service: Metrics) -> None:
     """No label takes a value from a request; another model replaces the first."""
-    before = sum(1 for _ in _series(service.registry)) + sum(1 for _ in _series(MonitorMetrics().registry))
+    before = sum(1 for _ in _series(service.registry)) + sum(1 for _ in _series(MonitorMetrics(SCHEMA).registry))
     for i in range(50):
         service.of["grpc"].errors["internal"]()
         numeric, category = rows(20, seed=i)
@@ -77,13 +77,13 @@ def test_cardinality_is_bounded_whatever_is_sent(service: Metrics) -> None:
         service.set_model(
             f"{i:064d}", released="teacher", as_of=f"2013-{i % 12 + 1:02d}-01", created_at=i, vocabulary={"carrier": []}
         )
-    after = sum(1 for _ in _series(service.registry)) + sum(1 for _ in _series(MonitorMetrics().registry))
+    after = sum(1 for _ in _series(service.registry)) + sum(1 for _ in _series(MonitorMetrics(SCHEMA).registry))
     assert before == after < MAX_SERIES
 
 
 def test_the_monitor_knows_nothing_before_its_first_run() -> None:
     """Unknown is NaN, never a number that looks good."""
-    for name, _, value in _series(MonitorMetrics().registry):
+    for name, _, value in _series(MonitorMetrics(SCHEMA).registry):
         if name in ("windsock_quality", "windsock_release_quality", "windsock_drift", "windsock_data_age_seconds"):
             assert math.isnan(value), name
         if name in ("windsock_quality_known", "windsock_monitor_last_run_timestamp_seconds"):
@@ -92,7 +92,7 @@ def test_the_monitor_knows_nothing_before_its_first_run() -> None:
 
 @needs_promtool
 def test_promtool_finds_nothing_to_say(service: Metrics) -> None:
-    text = generate_latest(service.registry) + generate_latest(MonitorMetrics().registry)
+    text = generate_latest(service.registry) + generate_latest(MonitorMetrics(SCHEMA).registry)
     run = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
     assert (run.returncode, run.stdout + run.stderr) == (0, b"")
 
@@ -108,7 +108,9 @@ def test_promtool_finds_nothing_to_say_about_the_real_service(server: Server) ->
 
 
 def test_dashboards_and_rules_name_only_metrics_that_are_declared(service: Metrics) -> None:
-    declared = {name for registry in (service.registry, MonitorMetrics().registry) for name, _, _ in _series(registry)}
+    declared = {
+        name for registry in (service.registry, MonitorMetrics(SCHEMA).registry) for name, _, _ in _series(registry)
+    }
     recorded = {name for name, _ in rule_queries() if ":" in name}
     asked = [target["expr"] for board in boards().values() for panel in panels(board) for target in panel["targets"]]
     asked += [expr for _, expr in rule_queries()]
@@ -121,6 +123,6 @@ def test_the_objective_is_an_edge_of_the_histogram_that_rules_and_dashboards_nam
     rules = yaml.safe_load((Path(__file__).parents[2] / "deploy/observability/rules/recording.yml").read_text())
     edges = set(re.findall(r'(\w+)_bucket\{[^}]*le="([^"]+)"', str(rules)))
     assert edges == {("windsock_request_seconds", "0.02"), ("windsock_label_delay_seconds", "21600.0")}
-    found = {(name, dict(labels).get("le")) for name, labels, _ in _series(Metrics().registry)}
+    found = {(name, dict(labels).get("le")) for name, labels, _ in _series(Metrics(SCHEMA).registry)}
     for name, edge in edges:
         assert (f"{name}_bucket", edge) in found

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contracts.features import NUMERIC_NAMES
 from services.core.predictor import MAX_BYTES, MAX_ROWS
+from tasks.flights.schema import SCHEMA
 from tests.support.payloads import INFER, binary_body, json_body, records, rows
 from tests.support.serving import Server
 
@@ -143,7 +143,7 @@ def test_id_comes_back_or_is_made(server: Server) -> None:
 
 def test_unknown_category_and_missing_weather_are_answered(server: Server) -> None:
     record = records(NUMERIC, CATEGORY)
-    record["flights"][0] |= {"carrier": "ZZ", "origin": None, "temp": None, "wind_gust": None}
+    record["rows"][0] |= {"carrier": "ZZ", "origin": None, "temp": None, "wind_gust": None}
     assert 0 <= scores(server, "/v1/predict", record)[0] <= 1
 
 
@@ -270,16 +270,16 @@ def test_infinity_in_bytes_is_refused_by_name(server: Server) -> None:
 
 
 BAD_RECORDS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
-    "absent field": (lambda r: r["flights"][0].pop("dewp"), "`dewp` must be given"),
-    "unknown field": (lambda r: r["flights"][0].update(color="red"), "`color` must be a field of flights[0]"),
-    "wrong type": (lambda r: r["flights"][0].update(temp="hot"), "`flights[0].temp` must be float | null, got str"),
-    "required": (lambda r: r["flights"][0].update(distance=None), "`flights[0].distance` must be float, got null"),
-    "bounds": (lambda r: r["flights"][0].update(humid=101), "`humid` must be between 0 and 100"),
-    "literal NaN": (lambda r: r["flights"][0].update(humid=float("nan")), "`humid` must be a number or null, got NaN"),
-    "literal Infinity": (lambda r: r["flights"][0].update(temp=float("-inf")), "`temp` must be a number or null"),
-    "no flights": (lambda r: r.update(flights=[]), "`flights` must have at least one"),
+    "absent field": (lambda r: r["rows"][0].pop("dewp"), "`dewp` must be given"),
+    "unknown field": (lambda r: r["rows"][0].update(color="red"), "`color` must be a field of rows[0]"),
+    "wrong type": (lambda r: r["rows"][0].update(temp="hot"), "`rows[0].temp` must be float | null, got str"),
+    "required": (lambda r: r["rows"][0].update(distance=None), "`rows[0].distance` must be float, got null"),
+    "bounds": (lambda r: r["rows"][0].update(humid=101), "`humid` must be between 0 and 100"),
+    "literal NaN": (lambda r: r["rows"][0].update(humid=float("nan")), "`humid` must be a number or null, got NaN"),
+    "literal Infinity": (lambda r: r["rows"][0].update(temp=float("-inf")), "`temp` must be a number or null"),
+    "no rows": (lambda r: r.update(rows=[]), "`rows` must have at least one"),
     "event_time": (lambda r: r.update(event_time="noon"), "`event_time`"),
-    "carrier": (lambda r: r["flights"][0].update(carrier=1), "`flights[0].carrier` must be str | null"),
+    "carrier": (lambda r: r["rows"][0].update(carrier=1), "`rows[0].carrier` must be str | null"),
 }
 
 
@@ -294,12 +294,12 @@ def test_bad_records_are_refused_by_name(server: Server, case: str) -> None:
 @pytest.mark.parametrize(
     ("label", "expected"),
     [
-        ({"late": True}, "`id` must be given"),
-        ({"id": "x"}, "`late` must be given"),
-        ({"id": "x", "late": 1}, "`labels[0].late` must be bool"),
-        ({"id": "x", "late": True, "row": -1}, "`row` must be"),
-        ({"id": "x", "late": True, "landed_at": "x"}, "`labels[0].landed_at`"),
-        ({"id": "", "late": True}, "`id` must be"),
+        ({"value": True}, "`id` must be given"),
+        ({"id": "x"}, "`value` must be given"),
+        ({"id": "x", "value": 1}, "`labels[0].value` must be bool"),
+        ({"id": "x", "value": True, "row": -1}, "`row` must be"),
+        ({"id": "x", "value": True, "outcome_at": "x"}, "`labels[0].outcome_at`"),
+        ({"id": "", "value": True}, "`id` must be"),
     ],
 )
 def test_bad_labels_are_refused_by_name(server: Server, label: dict[str, Any], expected: str) -> None:
@@ -319,7 +319,7 @@ def test_wrong_method(server: Server) -> None:
 
 def test_too_many_rows_or_bytes(server: Server) -> None:
     assert str(MAX_ROWS) in refusal(server, INFER, changed(shape=[MAX_ROWS + 1, 31]), 413)
-    body = b'{"flights": [' + b",".join([b"{}"] * 10) + b"]}"
+    body = b'{"rows": [' + b",".join([b"{}"] * 10) + b"]}"
     assert str(MAX_BYTES) in refusal(server, "/v1/predict", body + b" " * MAX_BYTES, 413)
 
 
@@ -336,8 +336,8 @@ def test_compressed_bodies_are_refused(server: Server) -> None:
 
 def test_openapi_document_is_the_contract(server: Server) -> None:
     document = json.loads(server.ask("/openapi.json", token=None)[1])
-    fields = document["components"]["schemas"]["Flight"]
-    assert set(NUMERIC_NAMES) < set(fields["required"]) == set(fields["properties"])
+    fields = document["components"]["schemas"]["Row"]
+    assert set(SCHEMA.numeric_names) < set(fields["required"]) == set(fields["properties"])
     assert fields["properties"]["temp"]["minimum"] == -60
     page = server.ask("/docs", token=None)[1].decode()
     assert "curl" in page
@@ -366,8 +366,8 @@ _bodies = st.fixed_dictionaries(
     {},
     optional={
         "inputs": st.lists(_tensors, max_size=3) | _values,
-        "flights": st.lists(st.dictionaries(st.sampled_from(NUMERIC_NAMES), _values), max_size=2) | _values,
-        "labels": st.lists(st.dictionaries(st.sampled_from(["id", "row", "late"]), _values), max_size=2) | _values,
+        "rows": st.lists(st.dictionaries(st.sampled_from(SCHEMA.numeric_names), _values), max_size=2) | _values,
+        "labels": st.lists(st.dictionaries(st.sampled_from(["id", "row", "value"]), _values), max_size=2) | _values,
         "outputs": _values,
         "parameters": st.dictionaries(st.just("event_time"), _values) | _values,
         "id": _values,

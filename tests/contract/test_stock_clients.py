@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from contracts.features import NUMERIC
+from tasks.flights.schema import SCHEMA
 from tests.support.payloads import INFER, json_body, json_numbers, rows
 from tests.support.serving import Server, Store
 
@@ -24,7 +24,7 @@ PYTHON = Path(os.environ.get("WINDSOCK_CLIENTS_PYTHON", ROOT / ".venv-clients/bi
 def test_tritonclient(server: Server, artifact_store: Store) -> None:
     numeric, category = rows(7, seed=3)
     expected = json.loads(server.ask(INFER, json_body(numeric, category))[1])["outputs"][0]["data"]
-    complete = np.where(np.isnan(numeric), np.array([f.low for f in NUMERIC], np.float32), numeric)
+    complete = np.where(np.isnan(numeric), np.array([f.low for f in SCHEMA.numeric], np.float32), numeric)
     sent = {"numeric": json_numbers(numeric), "category": category.tolist(), "complete": complete.tolist()}
     script = Path(__file__).with_name("stock_client.py")
     done = subprocess.run(

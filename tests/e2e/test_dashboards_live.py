@@ -52,7 +52,7 @@ class Traffic:
         assert self.server.ask("/v1/predict", records(numeric, category), token="wrong")[0] == 401  # noqa: S106 - is none
         landed = (datetime.now(UTC) - timedelta(minutes=20)).isoformat().replace("+00:00", "Z")
         labels = [
-            {"id": name, "row": row, "late": (self.sent + row) % 3 == 0, "landed_at": landed}
+            {"id": name, "row": row, "value": (self.sent + row) % 3 == 0, "outcome_at": landed}
             for row in range(len(numeric))
         ]
         assert self.server.ask("/v1/labels", {"labels": labels})[0] == 200

@@ -71,7 +71,7 @@ def sent(server: Server, features: Path, tmp_path_factory: pytest.TempPathFactor
     evidence = tmp_path_factory.mktemp("evidence") / "replay.json"
     result = send(server, features, evidence)
     wait_until(lambda: len(logged(server, "replay-").score) >= ROWS, "the log must hold every row", 20)
-    wait_until(lambda: int((~np.isnan(logged(server, "replay-").late)).sum()) >= result.labels, "labels", 20)
+    wait_until(lambda: int((~np.isnan(logged(server, "replay-").label)).sum()) >= result.labels, "labels", 20)
     return result, logged(server, "replay-"), evidence
 
 
@@ -101,7 +101,7 @@ def test_only_what_landed_is_labelled(sent: tuple[Replay, Predictions, Path], fe
     result, log, _ = sent
     label = read_rows(features, SCHEMA, "2013-07", "2013-07").label
     assert result.labels == ROWS - ROWS // 10
-    assert np.where(np.isnan(log.late), -1, log.late).astype(int).tolist() == label.tolist()
+    assert np.where(np.isnan(log.label), -1, log.label).astype(int).tolist() == label.tolist()
 
 
 def test_evidence_can_be_read_without_pickle(sent: tuple[Replay, Predictions, Path]) -> None:

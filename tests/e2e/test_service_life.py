@@ -18,9 +18,9 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES
 from monitoring.log.tables import open_database
 from registry.keys import signing_keys
+from tasks.flights.schema import SCHEMA
 from tests.support.payloads import records, rows
 from tests.support.serving import Server, Store, descendants, start, wait_until
 from tests.support.tiny import CARRIERS, tiny_model, write_store
@@ -205,10 +205,10 @@ def test_metrics_count_what_happens(server: Server) -> None:
     assert change("windsock_request_seconds_count", protocol="rest") == 3
     assert change("windsock_prediction_score_count") == 5
     numeric, category = rows(5)
-    for i, name in enumerate(NUMERIC_NAMES):
+    for i, name in enumerate(SCHEMA.numeric_names):
         assert change("windsock_missing_inputs_total", feature=name) == np.isnan(numeric[:, i]).sum()
     known = {"carrier": CARRIERS, "origin": ("EWR", "JFK", "LGA"), "dest": ("LAX",)}
-    for i, name in enumerate(CATEGORY_NAMES):
+    for i, name in enumerate(SCHEMA.category_names):
         unknown = ~np.isin(category[:, i].astype(str), ["", *known[name]])
         assert change("windsock_unknown_inputs_total", feature=name) == unknown.sum()
     assert after['windsock_in_flight_requests{"protocol": "rest"}'] == 0
@@ -220,9 +220,14 @@ def test_labels_are_counted_with_their_delay_on_the_callers_clock(server: Server
     before = scrape(server)
     day = "2013-07-04T"
     labels = [
-        {"id": "a", "late": True, "landed_at": f"{day}12:00:00Z", "delivered_at": f"{day}14:30:00+02:00"},  # 30 minutes
-        {"id": "b", "late": True, "landed_at": f"{day}12:00:00Z"},  # years: it came now
-        {"id": "c", "late": False, "delivered_at": f"{day}12:00:00Z"},  # nobody knows
+        {
+            "id": "a",
+            "value": True,
+            "outcome_at": f"{day}12:00:00Z",
+            "delivered_at": f"{day}14:30:00+02:00",
+        },  # 30 minutes
+        {"id": "b", "value": True, "outcome_at": f"{day}12:00:00Z"},  # years: it came now
+        {"id": "c", "value": False, "delivered_at": f"{day}12:00:00Z"},  # nobody knows
     ]
     assert server.ask("/v1/labels", {"labels": labels})[0] == 200
     assert server.ask("/v1/labels", {"labels": [labels[0] | {"delivered_at": "soon"}]})[0] == 400
@@ -232,8 +237,8 @@ def test_labels_are_counted_with_their_delay_on_the_callers_clock(server: Server
         key = f"{name}{json.dumps(labels, sort_keys=True)}"
         return after[key] - before[key]
 
-    assert change("windsock_labels_total", late="true") == 2
-    assert change("windsock_labels_total", late="false") == 1
+    assert change("windsock_labels_total", value="true") == 2
+    assert change("windsock_labels_total", value="false") == 1
     assert change("windsock_label_delay_seconds_count") == 2
     assert change("windsock_label_delay_seconds_bucket", le="600.0") == 0
     assert change("windsock_label_delay_seconds_bucket", le="3600.0") == 1

@@ -17,7 +17,7 @@ import grpc
 import numpy as np
 import pytest
 
-from contracts.features import Category, Numeric
+from contracts.schema import Category, Numeric
 from monitoring.log.reader import Predictions, read_predictions
 from services.generated import open_inference_pb2_grpc as pb_grpc
 from tests.support.payloads import INFER, binary_body, json_body, proto, records, rows
@@ -145,7 +145,7 @@ def settled(server: Server, *ids: str) -> Predictions:
 def test_rows_are_logged_as_they_were(server: Server, artifact_store: Store) -> None:
     numeric, category = rows(3, seed=5)
     names = [f"{uuid.uuid4()}" for _ in range(3)]
-    clock = {"event_time": "2013-07-04T12:30:00.5+02:00"}
+    clock: dict[str, Any] = {"event_time": "2013-07-04T12:30:00.5+02:00"}
     body, headers = binary_body(numeric, category, id=names[0], parameters=clock)
     assert server.ask(INFER, body, headers=headers)[0] == 200
     assert server.ask("/v1/predict", records(numeric, category, id=names[1], **clock))[0] == 200
@@ -185,13 +185,13 @@ def test_labels_find_their_rows(server: Server) -> None:
     name = str(uuid.uuid4())
     server.ask("/v1/predict", records(*rows(3), id=name))
     labels = [
-        {"id": name, "row": 1, "late": True, "landed_at": "2013-07-04T12:00:00Z"},
-        {"id": name, "late": False},
-        {"id": name, "row": 1, "late": False},  # a later one for the same row changes nothing
+        {"id": name, "row": 1, "value": True, "outcome_at": "2013-07-04T12:00:00Z"},
+        {"id": name, "value": False},
+        {"id": name, "row": 1, "value": False},  # a later one for the same row changes nothing
     ]
     assert json.loads(server.ask("/v1/labels", {"labels": labels})[1]) == {"accepted": 3}
-    wait_until(lambda: np.isfinite(settled(server, name).late).sum() == 2, "labels")
-    np.testing.assert_array_equal(settled(server, name).late, [0, 1, np.nan])
+    wait_until(lambda: np.isfinite(settled(server, name).label).sum() == 2, "labels")
+    np.testing.assert_array_equal(settled(server, name).label, [0, 1, np.nan])
 
 
 def test_refused_requests_are_not_logged(server: Server) -> None:

@@ -5,20 +5,21 @@ from typing import Any
 
 import numpy as np
 
-from contracts.features import CATEGORY, CATEGORY_NAMES, NUMERIC, NUMERIC_NAMES, Category, Numeric
+from contracts.schema import Category, Numeric, Schema
 from services.generated import open_inference_pb2 as pb
+from tasks.flights.schema import SCHEMA
 
-INFER = "/v2/models/flight-delay/infer"
+INFER = f"/v2/models/{SCHEMA.name}/infer"
 
 
-def rows(count: int, seed: int = 0) -> tuple[Numeric, Category]:
-    """Random rows within the contract; a third of what may be missing is."""
+def rows(count: int, seed: int = 0, schema: Schema = SCHEMA) -> tuple[Numeric, Category]:
+    """Random rows within the schema; a third of what may be missing is."""
     random = np.random.default_rng(seed)
-    low, high = np.array([f.low for f in NUMERIC]), np.array([f.high for f in NUMERIC])
-    numeric = (low + random.random((count, len(NUMERIC))) * (high - low)).astype(np.float32)
-    nullable = np.array([f.nullable for f in NUMERIC])
+    low, high = np.array([f.low for f in schema.numeric]), np.array([f.high for f in schema.numeric])
+    numeric = (low + random.random((count, len(low))) * (high - low)).astype(np.float32)
+    nullable = np.array([f.nullable for f in schema.numeric])
     numeric[(random.random(numeric.shape) < 1 / 3) & nullable] = np.nan
-    category = random.choice(np.array(["AA", "UA", "JFK", "LAX", "??", ""], object), (count, len(CATEGORY)))
+    category = random.choice(np.array(["AA", "UA", "JFK", "LAX", "??", ""], object), (count, len(schema.category)))
     return numeric, category
 
 
@@ -35,12 +36,12 @@ def json_body(numeric: Numeric, category: Category, **more: Any) -> dict[str, An
     } | more
 
 
-def records(numeric: Numeric, category: Category, **more: Any) -> dict[str, Any]:
-    flights = [
-        dict(zip(NUMERIC_NAMES, numbers, strict=True)) | dict(zip(CATEGORY_NAMES, strings, strict=True))
+def records(numeric: Numeric, category: Category, schema: Schema = SCHEMA, **more: Any) -> dict[str, Any]:
+    named = [
+        dict(zip(schema.names, [*numbers, *strings], strict=True))
         for numbers, strings in zip(json_numbers(numeric), category.tolist(), strict=True)
     ]
-    return {"flights": flights} | more
+    return {"rows": named} | more
 
 
 def raw_strings(category: Category) -> bytes:
@@ -59,8 +60,10 @@ def binary_body(numeric: Numeric, category: Category, **more: Any) -> tuple[byte
     return header + b"".join(blobs), {"Inference-Header-Content-Length": str(len(header))}
 
 
-def proto(numeric: Numeric, category: Category, *, raw: bool = True, **more: Any) -> pb.ModelInferRequest:
-    message = pb.ModelInferRequest(model_name="flight-delay", **more)
+def proto(
+    numeric: Numeric, category: Category, *, raw: bool = True, name: str = SCHEMA.name, **more: Any
+) -> pb.ModelInferRequest:
+    message = pb.ModelInferRequest(model_name=name, **more)
     first = message.inputs.add(name="numeric", datatype="FP32", shape=numeric.shape)
     second = message.inputs.add(name="category", datatype="BYTES", shape=category.shape)
     if raw:

@@ -1,15 +1,16 @@
-"""A tiny real model: the contract's graph with some fixed arithmetic inside, packed and signed like a real one."""
+"""A tiny real model: a schema's inputs and output with some fixed arithmetic, packed and signed like a real one."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from contracts.artifact import INPUT_CATEGORY, INPUT_NUMERIC, OUTPUT, Git
-from contracts.features import CATEGORY, NUMERIC
 from contracts.reference import Reference, pack
+from contracts.schema import Schema
 from registry.keys import signing_keys
 from registry.packaging import Content, Origin, write_artifact
 from tasks.flights.schema import SCHEMA
@@ -19,14 +20,22 @@ CARRIERS = ("AA", "B6", "DL", "UA")
 PROMISED = {"auc": 0.75, "log_loss": 0.45, "brier": 0.14, "ece": 0.02, "auc_low": 0.74}  # by no measurement
 
 
-def tiny_model() -> bytes:
+KNOWN = {"carrier": list(CARRIERS), "origin": ["EWR", "JFK", "LGA"], "dest": ["LAX"]}  # vocabulary of the flights
+
+
+def bounds(schema: Schema) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Lowest and highest value of each number, float32 [numbers]."""
+    low = np.array([f.low for f in schema.numeric], np.float32)
+    return low, np.array([f.high for f in schema.numeric], np.float32)
+
+
+def tiny_model(schema: Schema = SCHEMA, known: tuple[str, ...] = (*CARRIERS, "JFK", "LGA", "EWR", "LAX")) -> bytes:
     """sigmoid(sum of standardised numbers, missing ones left out, and of a code for each known string).
 
     Row by row and element by element, so that a row's score cannot depend on its neighbours.
     """
-    low = np.array([f.low for f in NUMERIC], np.float32)
-    high = np.array([f.high for f in NUMERIC], np.float32)
-    weight = np.linspace(-1, 1, len(NUMERIC), dtype=np.float32) / (high - low)
+    low, high = bounds(schema)
+    weight = np.linspace(-1, 1, len(low), dtype=np.float32) / (high - low)
     constants = {"zero": np.float32(0), "low": low, "weight": weight, "axis": np.array([1], np.int64)}
     nodes = [
         helper.make_node("IsNaN", [INPUT_NUMERIC], ["missing"]),
@@ -39,8 +48,8 @@ def tiny_model() -> bytes:
             [INPUT_CATEGORY],
             ["codes"],
             domain="ai.onnx.ml",
-            keys_strings=[*CARRIERS, "JFK", "LGA", "EWR", "LAX"],
-            values_floats=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8],
+            keys_strings=list(known),
+            values_floats=[0.1 * (place + 1) for place in range(len(known))],
             default_float=0.0,
         ),
         helper.make_node("ReduceSum", ["codes", "axis"], ["code"], keepdims=0),
@@ -51,8 +60,8 @@ def tiny_model() -> bytes:
         nodes,
         "tiny",
         [
-            helper.make_tensor_value_info(INPUT_NUMERIC, TensorProto.FLOAT, ["n", len(NUMERIC)]),
-            helper.make_tensor_value_info(INPUT_CATEGORY, TensorProto.STRING, ["n", len(CATEGORY)]),
+            helper.make_tensor_value_info(INPUT_NUMERIC, TensorProto.FLOAT, ["n", len(schema.numeric)]),
+            helper.make_tensor_value_info(INPUT_CATEGORY, TensorProto.STRING, ["n", len(schema.category)]),
         ],
         [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["n"])],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
@@ -64,28 +73,24 @@ def tiny_model() -> bytes:
     return content
 
 
-def tiny_reference(rows: int = 50) -> bytes:
+def tiny_reference(rows: int = 50, schema: Schema = SCHEMA) -> bytes:
     """Rows that walk from each feature's lower bound to its upper one."""
-    low = np.array([f.low for f in NUMERIC], np.float32)
-    high = np.array([f.high for f in NUMERIC], np.float32)
-    numeric = np.linspace(low, high, rows, dtype=np.float32)
-    return pack(Reference(numeric, np.tile(np.array(["AA", "JFK", "LAX"], object), (rows, 1))))
+    numeric = np.linspace(*bounds(schema), rows, dtype=np.float32)
+    return pack(Reference(numeric, np.tile(np.array([f.example for f in schema.category], object), (rows, 1))))
 
 
-def tiny_content(model: bytes, **more: Any) -> Content:
-    """A release of the flights with this graph; `more` replaces members."""
-    usual = {"reference": tiny_reference(), "released": "student", "as_of": "2013-07-01", "metrics": {}}
-    return Content(schema=SCHEMA, model=model, **(usual | {"vocabulary": {}} | more))
+def tiny_content(model: bytes, schema: Schema = SCHEMA, **more: Any) -> Content:
+    """A release of the task with this graph; `more` replaces members."""
+    usual = {"reference": tiny_reference(schema=schema), "released": "student", "as_of": "2013-07-01", "metrics": {}}
+    return Content(schema=schema, model=model, **(usual | {"vocabulary": {}} | more))
 
 
-def write_store(folder: Path, model: bytes | None = None) -> str:
+def write_store(folder: Path, model: bytes | None = None, schema: Schema = SCHEMA, **more: Any) -> str:
     """`folder/store` with one released model, signed by the key in `folder`. Returns its digest."""
     artifact = write_artifact(
         folder / "candidate",
         tiny_content(
-            tiny_model() if model is None else model,
-            metrics=PROMISED,
-            vocabulary={"carrier": list(CARRIERS), "origin": ["EWR", "JFK", "LGA"], "dest": ["LAX"]},
+            tiny_model() if model is None else model, schema, **({"metrics": PROMISED, "vocabulary": KNOWN} | more)
         ),
         NOWHERE,
         signing_keys(folder),

@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
-from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES
 from monitoring.metrics.counting import COUNTED, ManyHistogram
 from monitoring.metrics.declared import SCORE_EDGES, Metrics
+from tasks.flights.schema import SCHEMA
 from tests.support.payloads import rows
 
 KNOWN = ["AA", "JFK"]
@@ -32,8 +32,8 @@ def test_many_values_at_once_are_as_many_observations() -> None:
 
 
 def test_small_requests_and_large_ones_are_counted_whenever_somebody_looks() -> None:
-    metrics = Metrics()
-    metrics.row_counts.know(dict.fromkeys(CATEGORY_NAMES[:2], KNOWN))
+    metrics = Metrics(SCHEMA)
+    metrics.row_counts.know(dict.fromkeys(SCHEMA.category_names[:2], KNOWN))
     numeric, category = rows(COUNTED + 10)
     scores = np.linspace(0, 1, len(numeric), dtype=np.float32)
 
@@ -59,9 +59,9 @@ def test_small_requests_and_large_ones_are_counted_whenever_somebody_looks() -> 
     assert value("windsock_batch_rows_bucket", le="1.0") == 3
     assert value("windsock_batch_rows_count") == 4
     assert value("windsock_prediction_score_count") == len(numeric)
-    for column, name in enumerate(NUMERIC_NAMES):
+    for column, name in enumerate(SCHEMA.numeric_names):
         assert value("windsock_missing_inputs_total", feature=name) == np.isnan(numeric[:, column]).sum()
-    for column, name in enumerate(CATEGORY_NAMES):
+    for column, name in enumerate(SCHEMA.category_names):
         assert value("windsock_missing_inputs_total", feature=name) == (category[:, column] == "").sum()
         unknown = ~np.isin(category[:, column].astype(str), ["", *KNOWN])
         known_vocabulary = column < 2  # the third has none: nothing can be said of it
@@ -69,14 +69,14 @@ def test_small_requests_and_large_ones_are_counted_whenever_somebody_looks() -> 
 
 
 def test_a_scrape_sees_what_waits() -> None:
-    metrics = Metrics()
+    metrics = Metrics(SCHEMA)
     numeric, category = rows(1)
     metrics.of["grpc"].ok(numeric, category, np.array([0.5], np.float32))
     assert b"windsock_prediction_score_count 1.0" in generate_latest(metrics.registry)
 
 
 def test_nothing_is_lost_or_counted_twice_by_threads_that_answer_and_one_that_looks() -> None:
-    metrics = Metrics()
+    metrics = Metrics(SCHEMA)
     numeric, category = rows(3)
     scores = np.full(3, 0.5, np.float32)
     each = 2_000

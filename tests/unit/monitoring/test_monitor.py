@@ -22,6 +22,7 @@ from monitoring.metrics.declared import Metrics
 from monitoring.monitor import job, results
 from monitoring.monitor.calendar import MONTHS, month_instants, new_york_months, wanted_months
 from monitoring.statistics.quality import auc
+from tasks.flights.schema import SCHEMA
 from tests.support.tiny import PROMISED
 from tests.unit.monitoring.conftest import FEW, World, make_world, recently
 
@@ -55,8 +56,8 @@ def test_quality_of_a_month_is_that_of_its_labelled_rows(report: dict[str, Any],
     july = report["2013-07"]
     assert (july["rows"], july["labelled"], july["unlabelled"]) == (80, 60, 20)
     log = read_predictions(logged.database, datetime(2013, 7, 1), datetime(2013, 8, 1))
-    known = ~np.isnan(log.late)
-    assert july["quality"]["auc"] == pytest.approx(auc(log.late[known], log.score[known]), abs=1e-12)
+    known = ~np.isnan(log.label)
+    assert july["quality"]["auc"] == pytest.approx(auc(log.label[known], log.score[known]), abs=1e-12)
     assert july["quality"]["rows"] == 60
     assert july["models"] == {logged.digest: 80}
 
@@ -248,7 +249,7 @@ def page(content: bytes) -> Iterator[str]:
 def test_errors_come_from_the_service_s_own_metrics() -> None:
     from prometheus_client import generate_latest
 
-    metrics = Metrics()
+    metrics = Metrics(SCHEMA)
     metrics.of["rest"].errors["invalid_input"]()
     metrics.of["rest"].errors["unauthenticated"]()
     metrics.of["grpc"].errors["internal"]()

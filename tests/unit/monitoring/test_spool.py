@@ -13,7 +13,6 @@ import pytest
 import sqlalchemy as sa
 
 from contracts.errors import DataError, ParameterError, Unavailable
-from contracts.features import CATEGORY, NUMERIC
 from monitoring.log import spool as module
 from monitoring.log import writer as writer_module
 from monitoring.log.reader import read_predictions
@@ -21,14 +20,15 @@ from monitoring.log.spool import LabelRecord, PredictionRecord, Spool
 from monitoring.log.tables import LABELS, PREDICTIONS, connect, create_tables, open_database
 from monitoring.log.writer import Writer
 from monitoring.metrics.declared import Metrics
+from tasks.flights.schema import SCHEMA
 from tests.support.serving import wait_until
 
 NOON = datetime(2013, 7, 1, 12)
 
 
 def prediction(name: str, count: int = 1, score: float = 0.5) -> PredictionRecord:
-    numbers: list[float | None] = [1.5, None, *[0.1] * (len(NUMERIC) - 2)]
-    strings = ["é", "", *["x"] * (len(CATEGORY) - 2)]
+    numbers: list[float | None] = [1.5, None, *[0.1] * (len(SCHEMA.numeric) - 2)]
+    strings = ["é", "", *["x"] * (len(SCHEMA.category) - 2)]
     return PredictionRecord(
         name, "d" * 64, "rest", NOON, NOON, 100, [numbers] * count, [strings] * count, [score] * count
     )
@@ -45,7 +45,7 @@ def write(tmp_path: Path, url: str) -> Iterator[Callable[[Spool], Writer]]:
     writers: list[Writer] = []
 
     def start(spool: Spool) -> Writer:
-        writers.append(Writer(spool, open_database(url), Metrics()))
+        writers.append(Writer(spool, open_database(url), Metrics(SCHEMA)))
         writers[-1].start()
         return writers[-1]
 
@@ -76,11 +76,11 @@ def test_rows_move_and_files_go(tmp_path: Path, url: str, write: Callable[[Spool
     writer.stop(30)
     found = read_predictions(url, NOON, datetime(2013, 7, 1, 12, 0, 1))
     assert found.request_id.tolist() == ["a", "a", "a", "b"]
-    assert found.numeric.shape == (4, len(NUMERIC))
+    assert found.numeric.shape == (4, len(SCHEMA.numeric))
     assert np.isnan(found.numeric[0, 1])
     assert found.numeric[0, 2] == np.float32(0.1)
     assert found.category[0, 0] == "é"
-    np.testing.assert_array_equal(found.late, [np.nan, np.nan, 1, np.nan])
+    np.testing.assert_array_equal(found.label, [np.nan, np.nan, 1, np.nan])
     assert list((tmp_path / "spool").iterdir()) == []
     assert writer.unmoved_rows() == 0
 
@@ -267,7 +267,7 @@ def test_a_server_that_is_away_is_told_of_and_waited_for(caplog: pytest.LogCaptu
 def test_the_writer_makes_the_tables_of_a_database_that_was_away(tmp_path: Path, url: str) -> None:
     spool = Spool(tmp_path / "spool")
     spool.append([prediction("a")], 1)
-    writer = Writer(spool, connect(url), Metrics())
+    writer = Writer(spool, connect(url), Metrics(SCHEMA))
     writer.start()
     writer.stop(30)
     assert names(url) == ["a"]

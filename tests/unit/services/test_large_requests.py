@@ -7,6 +7,7 @@ import pytest
 
 from monitoring.metrics.declared import Metrics
 from services.core.large_requests import LargeRequests
+from tasks.flights.schema import SCHEMA
 
 
 def waiting(metrics: Metrics) -> float | None:
@@ -14,7 +15,7 @@ def waiting(metrics: Metrics) -> float | None:
 
 
 def test_one_runs_and_the_others_are_counted() -> None:
-    metrics = Metrics()
+    metrics = Metrics(SCHEMA)
     large_requests = LargeRequests(metrics)
     started, go_on = threading.Event(), threading.Event()
 
@@ -39,7 +40,7 @@ def test_one_runs_and_the_others_are_counted() -> None:
 
 
 def test_errors_reach_who_waits() -> None:
-    metrics = Metrics()
+    metrics = Metrics(SCHEMA)
 
     def fail(_: int) -> int:
         raise ValueError("broken")

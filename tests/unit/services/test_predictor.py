@@ -14,7 +14,8 @@ from contracts.artifact import Artifact, verify
 from contracts.errors import ArtifactInvalid, ContractViolation, InvalidInput, Unavailable
 from monitoring.log.spool import Record, Spool
 from monitoring.metrics.declared import Metrics
-from services.core.predictor import Predictor, Request, as_utc
+from services.core.predictor import PredictionRequest, Predictor, as_utc
+from tasks.flights.schema import SCHEMA
 from tests.support.payloads import rows
 from tests.support.serving import Store
 from tests.support.tiny import tiny_model
@@ -39,7 +40,7 @@ def artifact(artifact_store: Store) -> Artifact:
 
 
 def predictor(artifact: Artifact, spool: object) -> Predictor:
-    made = Predictor(artifact, spool, Metrics())  # type: ignore[arg-type] # the spool is played
+    made = Predictor(artifact, spool, Metrics(SCHEMA))  # type: ignore[arg-type] # the spool is played
     made.open = True
     return made
 
@@ -47,7 +48,7 @@ def predictor(artifact: Artifact, spool: object) -> Predictor:
 def test_nothing_is_answered_before_it_opens_or_without_a_log(artifact: Artifact) -> None:
     disk = Disk()
     core = predictor(artifact, disk)
-    request = Request("rest", *rows(2))
+    request = PredictionRequest("rest", *rows(2))
     assert core.predict(request).shape == (2,)
     assert len(disk.records) == 1
     disk.full = True
@@ -64,16 +65,16 @@ def test_the_contract_is_checked_before_the_log(artifact: Artifact) -> None:
     numeric, category = rows(2)
     numeric[1, 0] = 1e6
     with pytest.raises(ContractViolation, match="in row 1"):
-        predictor(artifact, disk).predict(Request("grpc", numeric, category))
+        predictor(artifact, disk).predict(PredictionRequest("grpc", numeric, category))
     assert disk.records == []
 
 
 def test_ids_are_checked_or_made() -> None:
-    assert Request("rest", *rows(1), id="x").id == "x"
-    assert Request("rest", *rows(1)).id != Request("rest", *rows(1)).id
+    assert PredictionRequest("rest", *rows(1), id="x").id == "x"
+    assert PredictionRequest("rest", *rows(1)).id != PredictionRequest("rest", *rows(1)).id
     for wrong in ("x" * 129, "a\nb", "a\0"):
         with pytest.raises(InvalidInput, match="`id` must be"):
-            Request("rest", *rows(1), id=wrong)
+            PredictionRequest("rest", *rows(1), id=wrong)
 
 
 def test_instants_become_utc() -> None:
@@ -98,15 +99,15 @@ def test_other_models_are_refused(
     model = onnx.load_from_string(tiny_model())
     change(model)
     with pytest.raises(ArtifactInvalid, match=expected):
-        Predictor(replace(artifact, model=model.SerializeToString()), Spool(tmp_path), Metrics())
+        Predictor(replace(artifact, model=model.SerializeToString()), Spool(tmp_path), Metrics(SCHEMA))
     with pytest.raises(ArtifactInvalid, match="must load in ONNX Runtime"):
-        Predictor(replace(artifact, model=b"no model"), Spool(tmp_path), Metrics())
+        Predictor(replace(artifact, model=b"no model"), Spool(tmp_path), Metrics(SCHEMA))
 
 
 def test_a_row_scores_the_same_alone_and_among_others(artifact: Artifact) -> None:
     core = predictor(artifact, Disk())
     numeric, category = rows(4_096)
-    together = core.predict(Request("rest", numeric, category))
+    together = core.predict(PredictionRequest("rest", numeric, category))
     for row in (0, 1, 4_095):
-        alone = core.predict(Request("rest", numeric[row : row + 1], category[row : row + 1]))
+        alone = core.predict(PredictionRequest("rest", numeric[row : row + 1], category[row : row + 1]))
         np.testing.assert_allclose(alone, together[row : row + 1], atol=1e-6)

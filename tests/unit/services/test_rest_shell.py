@@ -11,20 +11,21 @@ from contracts.errors import Unavailable
 from monitoring.metrics.declared import Metrics
 from services.core.auth import Guard
 from services.core.large_requests import LargeRequests
-from services.core.predictor import Request
+from services.core.predictor import PredictionRequest
 from services.rest.app import Rest
+from tasks.flights.schema import SCHEMA
 from tests.support.payloads import records, rows
 
 
 class Core:
     """A predictor with one fault."""
 
-    name, version, ready, open = "flight-delay", "0" * 12, True, True
+    name, schema, version, ready, open = SCHEMA.name, SCHEMA, "0" * 12, True, True
 
     def __init__(self, fault: Exception) -> None:
         self._fault = fault
 
-    def predict(self, _: Request) -> np.ndarray[Any, Any]:
+    def predict(self, _: PredictionRequest) -> np.ndarray[Any, Any]:
         raise self._fault
 
 
@@ -39,7 +40,7 @@ def post(core: Core, body: bytes, *parts: bytes) -> tuple[int, dict[str, Any], d
     async def send(message: Any) -> None:
         sent.append(message)
 
-    metrics = Metrics()
+    metrics = Metrics(SCHEMA)
     app = Rest(core, Guard(None), metrics, LargeRequests(metrics))  # type: ignore[arg-type] # the core is played
     asyncio.run(app({"type": "http", "method": "POST", "path": "/v1/predict", "headers": []}, receive, send))
     return sent[0]["status"], json.loads(sent[1]["body"]), dict(sent[0]["headers"])

@@ -1,0 +1,44 @@
+"""One HTTP request, its answer, and what stands behind a path."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from services.rest.asgi import Header
+
+
+@dataclass(slots=True)
+class Call:
+    """One HTTP request. `started` is the `perf_counter` when its body was complete."""
+
+    headers: dict[bytes, bytes]
+    body: bytes = b""
+    name: str = ""
+    version: str = ""
+    started: float = field(default_factory=time.perf_counter)
+
+
+@dataclass(slots=True)
+class Reply:
+    status: int
+    body: bytes
+    content_type: bytes = b"application/json"
+    headers: tuple[Header, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`open`: needs no token. `predicts`: counted in the metrics of predictions."""
+
+    method: str
+    handler: Callable[[Call], Reply]
+    open: bool = False
+    predicts: bool = False
+
+
+class ErrorAnswer(msgspec.Struct):
+    """The protocol's form of a refusal; the message names the field and the rule."""
+
+    error: str

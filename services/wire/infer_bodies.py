@@ -1,0 +1,65 @@
+"""Bodies of the Open Inference Protocol v2 over HTTP, and what the OpenAPI document says of them.
+
+What stands in `extra_json_schema` is documented here and checked where the refusal can name it: in `assemble`,
+`check_outputs` and services/wire/json_infer.py.
+"""
+
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from contracts.artifact import INPUT_CATEGORY, INPUT_NUMERIC, OUTPUT
+from services.core.predictor import MAX_ROWS
+from services.wire.members import INSTANT, NewRequestId
+
+Parameters = dict[str, bool | int | float | str | None]
+_INPUTS: Final = [INPUT_NUMERIC, INPUT_CATEGORY]
+_SIZE: Final = {"type": ["integer", "null"], "minimum": 0, "description": "bytes behind the JSON that are this input's"}
+_ELEMENTS: Final = {"type": "array", "description": "elements, flat or by row; null is missing"}
+_RowCount = Annotated[int, Meta(extra_json_schema={"minimum": 1, "maximum": MAX_ROWS})]
+
+
+class InputTensor(msgspec.Struct, forbid_unknown_fields=True):
+    """An input of the model, with its elements in `data` or in bytes behind the JSON (`binary_data_size`)."""
+
+    name: Annotated[str, Meta(extra_json_schema={"enum": _INPUTS})]
+    shape: Annotated[list[_RowCount], Meta(extra_json_schema={"minItems": 2, "maxItems": 2})]
+    datatype: Annotated[str, Meta(extra_json_schema={"enum": ["FP32", "BYTES"]})]
+    parameters: Annotated[Parameters, Meta(extra_json_schema={"properties": {"binary_data_size": _SIZE}})] = {}
+    data: Annotated[msgspec.Raw, Meta(extra_json_schema=_ELEMENTS)] | UnsetType = UNSET
+
+
+class RequestedOutput(msgspec.Struct, forbid_unknown_fields=True):
+    """The output, and whether it is wanted as bytes (`binary_data`)."""
+
+    name: Annotated[str, Meta(extra_json_schema={"enum": [OUTPUT]})]
+    parameters: Parameters = {}
+
+
+class InferBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Both inputs of the model, in any order; `parameters` may say `event_time` and `binary_data_output`."""
+
+    inputs: Annotated[list[InputTensor], Meta(extra_json_schema={"minItems": 2, "maxItems": 2})]
+    id: NewRequestId = ""
+    parameters: Annotated[
+        Parameters, Meta(extra_json_schema={"properties": {"event_time": {"type": ["string", "null"]} | INSTANT}})
+    ] = {}
+    outputs: Annotated[list[RequestedOutput], Meta(extra_json_schema={"maxItems": 1})] = []
+
+
+class OutputTensor(msgspec.Struct, omit_defaults=True):
+    """`data` is left out when the elements stand behind the JSON (`binary_data_size`)."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+    data: list[float] | UnsetType = UNSET
+    parameters: dict[str, int] | UnsetType = UNSET
+
+
+class InferAnswer(msgspec.Struct):
+    model_name: str
+    model_version: str
+    id: str
+    outputs: list[OutputTensor]
