@@ -187,7 +187,7 @@ class _Run:
 def _labels(rows: Rows, chosen: Any, delivered_at: str) -> list[dict[str, Any]]:
     ids, values = rows.ids[chosen].tolist(), rows.label[chosen].tolist()
     return [
-        {"id": id_, "late": bool(value), "landed_at": at, "delivered_at": delivered_at}
+        {"id": id_, "value": bool(value), "outcome_at": at, "delivered_at": delivered_at}
         for id_, value, at in zip(ids, values, _iso(rows.outcome_at[chosen]), strict=True)
     ]
 
