@@ -173,7 +173,7 @@ def measure(store: Path, public_key: Path, turns: int, seconds: int) -> dict[str
 def _beside_the_peer(store: Path, public_key: Path, folder: Path, turns: int, seconds: int) -> dict[str, list[Turn]]:
     schema = load_champion(store, public_key).schema
     content, infer = bodies(schema), f"/v2/models/{schema.name}/infer"
-    with service(store, public_key, folder) as (pid, token), peer(store, public_key) as peer_pid:
+    with service(store, public_key, folder) as (pid, token), peer(store, public_key, folder) as peer_pid:
         records = Subject("records", REST_PORT, "/v1/predict", content["records"], pid, token)
         tensors = Subject("tensors", REST_PORT, infer, content["tensors"], pid, token)
         bare = Subject("bare-uvicorn", PEER_PORT, "/", content["records"], peer_pid)

@@ -1,9 +1,7 @@
 """The processes of the serving benchmark, all on one core: the service, the one without counting, and the peer."""
 
 import os
-import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +10,7 @@ from pathlib import Path
 import psutil
 
 from contracts.settings import ServiceSettings, load, to_environment
+from deploy.local.processes import Program, one_running, wait_until
 
 SERVER_CORE = "0"
 REST_PORT, GRPC_PORT, METRICS_PORT, PEER_PORT = 3900, 3901, 3902, 3903
@@ -23,7 +22,7 @@ def service(store: Path, public_key: Path, folder: Path) -> Iterator[tuple[int, 
     """`windsock serve` on one core: the pid of its worker, and the token."""
     settings = _settings(store, public_key, folder, "state", (REST_PORT, GRPC_PORT, METRICS_PORT))
     environment = os.environ | to_environment(settings)
-    with _running(["-m", "cli", "serve"], environment, f"http://127.0.0.1:{REST_PORT}/v2/health/ready") as launcher:
+    with _running("service", ["-m", "cli", "serve"], environment, REST_PORT, folder) as launcher:
         yield _worker(launcher), settings.token_file.read_text().strip()
 
 
@@ -35,8 +34,8 @@ def silent_service(store: Path, public_key: Path, folder: Path) -> Iterator[int]
     home = {"BENTOML_HOME": str(folder / "silent/bentoml"), "BENTOML_DO_NOT_TRACK": "True"}
     name = ("benchmarks.serving_silent:Windsock", "--working-dir", str(Path(__file__).parents[1]))
     arguments = ["-m", "bentoml", "serve", "--quiet", *name, "--host", "127.0.0.1", "--port", str(settings.rest_port)]
-    url = f"http://127.0.0.1:{settings.rest_port}/v2/health/ready"
-    with _running(arguments, os.environ | to_environment(settings) | home, url) as parent:
+    environment = os.environ | to_environment(settings) | home
+    with _running("silent service", arguments, environment, settings.rest_port, folder) as parent:
         yield _worker(parent)
 
 
@@ -57,44 +56,33 @@ def _worker(ancestor: int) -> int:
 
 
 @contextmanager
-def peer(store: Path, public_key: Path) -> Iterator[int]:
+def peer(store: Path, public_key: Path, folder: Path) -> Iterator[int]:
     """Bare uvicorn on the same core: its pid."""
     arguments = ["-m", "benchmarks.serving_peer", str(store), str(public_key), str(PEER_PORT)]
-    with _running(arguments, dict(os.environ), f"http://127.0.0.1:{PEER_PORT}/") as pid:
+    with _running("peer", arguments, dict(os.environ), PEER_PORT, folder, ready="/") as pid:
         yield pid
 
 
 @contextmanager
-def _running(arguments: list[str], environment: dict[str, str], url: str) -> Iterator[int]:
+def _running(
+    name: str,
+    arguments: list[str],
+    environment: dict[str, str],
+    port: int,
+    folder: Path,
+    ready: str = "/v2/health/ready",
+) -> Iterator[int]:
+    """The pid of a program on the servers' core."""
     command = ["taskset", "-c", SERVER_CORE, sys.executable, *arguments]
-    process = subprocess.Popen(command, env=environment)
-    try:
-        deadline = time.monotonic() + 90
-        while not _answers(url):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{' '.join(arguments)} must answer at {url}, got nothing")
-            time.sleep(0.1)
+    with one_running(Program(name, command, port, ready, environment), Path.cwd(), folder) as process:
         yield process.pid
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5):  # noqa: S310 - our own address
-            return True
-    except OSError:
-        return False
 
 
 def settle() -> None:
     """Wait until the services that are there have moved their rows: that is work of theirs, on the same core."""
-    deadline = time.monotonic() + 120
-    while any(_has_rows(port) for port in (METRICS_PORT, SILENT_METRICS_PORT)):
-        if time.monotonic() > deadline:
-            raise RuntimeError("a service must move its rows within 120 s")
-        time.sleep(0.1)
+    ports = (METRICS_PORT, SILENT_METRICS_PORT)
+    if not wait_until(lambda: not any(_has_rows(port) for port in ports), 120):
+        raise RuntimeError("a service must move its rows within 120 s")
 
 
 def _has_rows(port: int) -> bool:

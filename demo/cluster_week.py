@@ -2,7 +2,6 @@
 
 import json
 import logging
-import time
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from demo.rows import ID, MONTH, PREDICTED_AT, later_months
 from deploy.cluster.cluster import NAMESPACE, Cluster
 from deploy.cluster.pod_trouble import explain
 from deploy.cluster.tools import Kubectl, step
+from deploy.local.processes import wait_until
 
 logger = logging.getLogger(__name__)
 
@@ -102,12 +102,14 @@ def _write_week(features: Path, month: str, week: Path) -> int:
 
 def _count_rows(kubectl: Kubectl, ids: Any) -> int:
     """How many of these requests are in the prediction log, once the spools were moved or time is up."""
-    deadline, wanted = time.monotonic() + MOVED_SECONDS, {str(one) for one in ids}
-    while True:
-        found = len(wanted & set(_query(kubectl, "SELECT request_id FROM predictions").split()))
-        if found == len(wanted) or time.monotonic() > deadline:
-            return found
-        time.sleep(1)
+    wanted, found = {str(one) for one in ids}, set[str]()
+
+    def moved() -> bool:
+        found.update(wanted & set(_query(kubectl, "SELECT request_id FROM predictions").split()))
+        return found == wanted
+
+    wait_until(moved, MOVED_SECONDS, every=1)
+    return len(found)
 
 
 def _query(kubectl: Kubectl, sql: str) -> str:
@@ -119,33 +121,24 @@ def _run_monitor(kubectl: Kubectl) -> None:
     """Run the monitor's job now, and not at the hour."""
     kubectl("delete", "job", JOB, "--namespace", NAMESPACE, "--ignore-not-found", "--wait")
     kubectl("create", "job", JOB, "--namespace", NAMESPACE, "--from=cronjob/monitor")
-    deadline = time.monotonic() + JOB_SECONDS
-    while not (status := _job_status(kubectl)).get("succeeded"):
-        if status.get("failed") or time.monotonic() > deadline:
-            raise Unavailable(
-                f"the monitor's job must succeed, got: {explain(kubectl, 'job/monitor')}; mend it and run this again"
-            )
-        time.sleep(1)
+    if wait_until(lambda: _job_end(kubectl), JOB_SECONDS, every=1) != "succeeded":
+        raise Unavailable(
+            f"the monitor's job must succeed, got: {explain(kubectl, 'job/monitor')}; mend it and run this again"
+        )
     for line in kubectl("logs", f"job/{JOB}", "--namespace", NAMESPACE, "--tail=20").splitlines():
         logger.info("  %s", line)
 
 
-def _job_status(kubectl: Kubectl) -> dict[str, Any]:
-    status: dict[str, Any] = json.loads(kubectl("get", "job", JOB, "--namespace", NAMESPACE, "--output", "json"))[
-        "status"
-    ]
-    return status
+def _job_end(kubectl: Kubectl) -> str | None:
+    """ "succeeded" or "failed"; None while it runs."""
+    status = json.loads(kubectl("get", "job", JOB, "--namespace", NAMESPACE, "--output", "json"))["status"]
+    return next((end for end in ("succeeded", "failed") if status.get(end)), None)
 
 
 def _wait_for_result(url: str, since: datetime) -> None:
     """Wait until the page, which looks into the database every few seconds, shows a result of `since` or after."""
-    deadline = time.monotonic() + MOVED_SECONDS
-    while (made := _result_time(url)) is None or made < since:
-        if time.monotonic() > deadline:
-            raise Unavailable(
-                f"`{url}` must show the monitor's newest result, got an older one; see the log of its pod"
-            )
-        time.sleep(0.5)
+    if not wait_until(lambda: (made := _result_time(url)) is not None and made >= since, MOVED_SECONDS, every=0.5):
+        raise Unavailable(f"`{url}` must show the monitor's newest result, got an older one; see the log of its pod")
 
 
 def _result_time(url: str) -> datetime | None:
@@ -166,13 +159,13 @@ def _say_targets(told: dict[str, Any]) -> bool:
 
 def _wait_for_watchdog(url: str) -> bool:
     """Log the alerts, once the one that always fires has arrived. Returns whether it has."""
-    deadline = time.monotonic() + ALERT_SECONDS
-    while True:
-        alerts = json.loads(_get(url))
-        heard = any(alert["labels"]["alertname"] == "Watchdog" for alert in alerts)
-        if heard or time.monotonic() > deadline:
-            break
-        time.sleep(1)
+    alerts: list[dict[str, Any]] = []
+
+    def heard_it() -> bool:
+        alerts[:] = json.loads(_get(url))
+        return any(alert["labels"]["alertname"] == "Watchdog" for alert in alerts)
+
+    heard = wait_until(heard_it, ALERT_SECONDS, every=1)
     for alert in alerts:
         logger.info("alert  %-18s %s", alert["labels"]["alertname"], alert["annotations"].get("summary", ""))
     if not heard:

@@ -15,8 +15,8 @@ import psutil
 
 from contracts.errors import Unavailable
 from demo.evidence import Memory, Scraped
-from demo.server import Server, free_ports
-from deploy.local.processes import find_binary, one_running
+from demo.server import Server
+from deploy.local.processes import find_binary, free_ports, one_running, wait_until
 from deploy.local.stack import Ports, configure, prometheus_program
 from monitoring.boards.query import Prometheus
 
@@ -118,12 +118,13 @@ def scraping(state: Path, server: Server) -> Iterator[Callable[[], Scraped | Non
 
 def look(prometheus: Prometheus) -> Scraped:
     """What Prometheus saw, after the next scrape and the first evaluation of every rule."""
-    asked, deadline = time.time(), time.monotonic() + SETTLE_SECONDS
-    while time.monotonic() < deadline:
+    asked = time.time()
+
+    def settled() -> bool:
         scraped = _number(prometheus, f'timestamp(up{{job="{JOB}"}} == 1)') > asked
-        if scraped and all(rule["health"] != "unknown" for rule in _rules(prometheus)):
-            break
-        time.sleep(0.2)
+        return scraped and all(rule["health"] != "unknown" for rule in _rules(prometheus))
+
+    wait_until(settled, SETTLE_SECONDS, 0.2)
     rules = _rules(prometheus)
     return Scraped(
         version=prometheus.version(),

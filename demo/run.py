@@ -24,6 +24,7 @@ from contracts.objectives import load_objectives
 from contracts.reports import write_report
 from contracts.reports.demo import Check, DemoReport
 from contracts.schema import Schema
+from contracts.settings import clean_environment
 from contracts.store import load_champion
 from contracts.workspace import Workspace
 from demo.checks import judge
@@ -34,6 +35,7 @@ from demo.probes import PREFIX, Probes, probe
 from demo.replay import read_token, replay
 from demo.rows import read_rows
 from demo.server import Server, refused_start, serving
+from deploy.local.processes import wait_until
 from monitoring.log.reader import read_predictions
 from monitoring.monitor import job
 from monitoring.monitor.calendar import new_york_months
@@ -148,8 +150,11 @@ def reproduce(root: Path) -> None:
         DataError: a stage fails.
     """
     # The stages say `windsock`, which is beside this Python; nothing of the caller's own settings.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("WINDSOCK_")}
-    environment |= {"DVC_NO_ANALYTICS": "1", "DO_NOT_TRACK": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    environment = clean_environment() | {
+        "DVC_NO_ANALYTICS": "1",
+        "DO_NOT_TRACK": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     status = subprocess.run([sys.executable, "-m", "dvc", "repro"], cwd=root, env=environment, check=False).returncode
     if status:
@@ -172,11 +177,11 @@ def _span(first: str, last: str) -> tuple[datetime, datetime]:
 
 def _settle(server: Server) -> None:
     """Wait until every row that was answered is in the database."""
-    deadline = time.monotonic() + SETTLE_SECONDS
-    while time.monotonic() < deadline:
-        with urllib.request.urlopen(server.metrics, timeout=5) as answer:  # noqa: S310 - our own server
-            lines = answer.read().decode().splitlines()
-        if [float(line.split()[1]) for line in lines if line.startswith(f"{UNMOVED} ")] == [0.0]:
-            return
-        time.sleep(0.2)
-    raise Unavailable(f"the spool must be moved within {SETTLE_SECONDS} s, got rows left; see `{server.log}`")
+    if not wait_until(lambda: _unmoved_rows(server) == 0, SETTLE_SECONDS, 0.2):
+        raise Unavailable(f"the spool must be moved within {SETTLE_SECONDS} s, got rows left; see `{server.log}`")
+
+
+def _unmoved_rows(server: Server) -> float | None:
+    with urllib.request.urlopen(server.metrics, timeout=5) as answer:  # noqa: S310 - our own server
+        lines = answer.read().decode().splitlines()
+    return next((float(line.split()[1]) for line in lines if line.startswith(f"{UNMOVED} ")), None)

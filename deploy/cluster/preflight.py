@@ -3,11 +3,12 @@
 import json
 import re
 import shutil
-import socket
 from pathlib import Path
 from typing import Any, Final
 
 from contracts.errors import Unavailable
+from contracts.settings import ClusterSettings, variable
+from contracts.settings.ports import check_free
 from deploy.cluster.cluster import EXPOSED_PORTS, Cluster
 from deploy.cluster.tools import attempt, reason, run
 
@@ -27,11 +28,12 @@ def check(cluster: Cluster) -> None:
     nodes = find_nodes(cluster)
     if nodes:
         _check_ours(cluster, nodes)
-        _check_doors(cluster, nodes)
+        _check_exposed_ports(cluster, nodes)
         return
     _check_disk()
-    for door, port in cluster.ports.items():
-        _check_port(door, port)
+    for name, port in cluster.ports.items():
+        setting = variable(ClusterSettings, f"{name}_port")
+        check_free(setting, "127.0.0.1", port, setting)
 
 
 def check_tools() -> None:
@@ -86,7 +88,7 @@ def _check_ours(cluster: Cluster, nodes: list[dict[str, Any]]) -> None:
         )
 
 
-def _check_doors(cluster: Cluster, nodes: list[dict[str, Any]]) -> None:
+def _check_exposed_ports(cluster: Cluster, nodes: list[dict[str, Any]]) -> None:
     """A cluster keeps the ports that it was made with."""
     bindings = {
         int(inside.split("/")[0]): int(bound[0]["HostPort"])
@@ -94,11 +96,12 @@ def _check_doors(cluster: Cluster, nodes: list[dict[str, Any]]) -> None:
         for inside, bound in (node["HostConfig"]["PortBindings"] or {}).items()
         if bound
     }
-    for door, inside in EXPOSED_PORTS.items():
-        if bindings.get(inside) not in (cluster.ports[door], None):
+    for name, inside in EXPOSED_PORTS.items():
+        if bindings.get(inside) not in (cluster.ports[name], None):
+            setting = variable(ClusterSettings, f"{name}_port")
             raise Unavailable(
-                f"`CLUSTER_{door.upper()}_PORT` must be {bindings[inside]}, as the cluster was made with it, got "
-                f"{cluster.ports[door]}; unset it, or `make cluster-down` first"
+                f"`{setting}` must be {bindings[inside]}, as the cluster was made with it, got "
+                f"{cluster.ports[name]}; unset it, or `make cluster-down` first"
             )
 
 
@@ -112,15 +115,3 @@ def _check_disk() -> None:
             f"`{folder}` must have {FREE_BYTES / 1e9:.0f} GB free for images and nodes, got {free / 1e9:.1f}; "
             "make room (`docker system df` tells what Docker holds)"
         )
-
-
-def _check_port(door: str, port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise Unavailable(
-                f"`CLUSTER_{door.upper()}_PORT` must be a free port of 127.0.0.1, got {port}: {error.strerror}; "
-                "stop what uses it or set the variable to another one"
-            ) from error

@@ -3,8 +3,6 @@
 import json
 import logging
 import time
-import urllib.error
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +19,7 @@ from deploy.cluster.pod_trouble import explain, is_ready
 from deploy.cluster.preflight import check, find_nodes
 from deploy.cluster.secrets import ensure_secrets
 from deploy.cluster.tools import APPLY, Kubectl, step
+from deploy.local.processes import answers, wait_until
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +35,7 @@ ROLLOUTS: Final = (
 
 
 def up(cluster: Cluster, grafana: bool = False) -> dict[str, float]:
-    """Make it so. Returns the seconds of each step; `total` is all of it.
+    """Bring the cluster to what the checkout describes. Returns the seconds of each step; `total` is all of it.
 
     Raises:
         WindsockError: one sentence on what is missing or was refused. Nothing is taken away: run it again when mended.
@@ -143,13 +142,10 @@ def _wait(kubectl: Kubectl, rollouts: tuple[str, ...]) -> None:
                 f"`{rollout}` must become ready, got: {explain(kubectl, rollout)}; mend it and run this again"
                 f"{_way_back(kubectl) if rollout == 'deployment/serving' else ''}"
             )
-    deadline = time.monotonic() + ANSWER_SECONDS
-    while _missing_replicas(kubectl):
-        if time.monotonic() > deadline:
-            raise Unavailable(
-                f"the autoscaler must bring `serving` to its minimum, got: {explain(kubectl, 'deployment/serving')}"
-            )
-        time.sleep(0.5)
+    if not wait_until(lambda: _has_all_replicas(kubectl), ANSWER_SECONDS, every=0.5):
+        raise Unavailable(
+            f"the autoscaler must bring `serving` to its minimum, got: {explain(kubectl, 'deployment/serving')}"
+        )
 
 
 def _way_back(kubectl: Kubectl) -> str:
@@ -174,26 +170,19 @@ def _replace_stuck(kubectl: Kubectl) -> None:
             kubectl("delete", "pod", pod["metadata"]["name"], "--namespace", NAMESPACE, "--wait=false")
 
 
-def _missing_replicas(kubectl: Kubectl) -> bool:
+def _has_all_replicas(kubectl: Kubectl) -> bool:
     told = json.loads(kubectl("get", "hpa/serving", "deployment/serving", "--namespace", NAMESPACE, "--output", "json"))
     scaler, deployment = told["items"]
-    return int(deployment["status"].get("availableReplicas", 0)) < int(scaler["spec"]["minReplicas"])
+    return int(deployment["status"].get("availableReplicas", 0)) >= int(scaler["spec"]["minReplicas"])
 
 
 def _wait_for_answer(cluster: Cluster) -> None:
-    """Through the door on 127.0.0.1, as the user will."""
-    url, deadline = f"http://{cluster.address('rest')}/v2/health/ready", time.monotonic() + ANSWER_SECONDS
-    while True:
-        try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
-                if answer.status == 200:
-                    return
-        except (urllib.error.URLError, OSError) as error:
-            if time.monotonic() > deadline:
-                raise Unavailable(
-                    f"`{url}` must answer, got: {error}; the pods are ready, so look at the NetworkPolicy `doors`"
-                ) from error
-        time.sleep(0.5)
+    """Through the exposed port on 127.0.0.1, as the user will."""
+    url = f"http://{cluster.address('rest')}/v2/health/ready"
+    if not wait_until(lambda: answers(url), ANSWER_SECONDS, every=0.5):
+        raise Unavailable(
+            f"`{url}` must answer, got nothing; the pods are ready, so look at the NetworkPolicy `exposed-ports`"
+        )
 
 
 def guide(cluster: Cluster, grafana: bool = False) -> str:

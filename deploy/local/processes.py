@@ -1,18 +1,20 @@
-"""One program of this machine: found, started, waited for, ended."""
+"""The one starter of processes on this machine: ports for them, started, waited for, ended."""
 
+import contextlib
 import logging
 import os
+import random
 import shutil
 import signal
+import socket
 import subprocess
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from contracts.errors import Unavailable
 
@@ -20,79 +22,129 @@ logger = logging.getLogger(__name__)
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 45.0  # the service drains and flushes its spool
 _GET: Final = "apt install prometheus prometheus-alertmanager, brew install prometheus, or take them from prometheus.io"
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """`ready`: path that answers 200 when it works, behind `http://127.0.0.1:port`."""
+    """
+    Args:
+        ready: path that answers 200 when the program works, behind `http://127.0.0.1:port`.
+        environment: all of it; None is this process's.
+    """
 
     name: str
     command: list[str]
     port: int
     ready: str
-    environment: dict[str, str]
+    environment: dict[str, str] | None = None
 
 
 def find_binary(*names: str) -> str:
+    """Path of the first of these that is on PATH.
+
+    Raises:
+        Unavailable: none is. Says how to get it.
+    """
     path = next((path for name in names if (path := shutil.which(name))), None)
     if path is None:
         raise Unavailable(f"`{names[0]}` must be on PATH, got nothing; {_GET}. `windsock serve` works without")
     return path
 
 
-@contextmanager
-def one_running(program: Program, root: Path, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Ready, and ended on the way out. Its output is in `folder`/<name>.log.
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that nobody listens on, below those that the kernel lends to outgoing connections: one of
+    those may be taken between this look and its use."""
+    ports: list[int] = []
+    for port in random.SystemRandom().sample(range(20_000, 32_000), 1_000):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            ports.append(port)
+        if len(ports) == count:
+            break
+    return ports
 
-    Raises:
-        Unavailable: it does not become ready.
-    """
-    process = _start(program, root, folder)
+
+def wait_until(condition: Callable[[], Found], seconds: float, every: float = 0.1) -> Found:
+    """Ask until the answer is true, or the time is over. Returns the last answer."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()) and time.monotonic() < deadline:
+        time.sleep(every)
+    return found
+
+
+def answers(url: str) -> bool:
+    """Whether an address of this machine answers 200."""
     try:
-        _wait(program, process, folder)
-        yield process
-    finally:
-        _stop(program.name, process)
-
-
-def _start(program: Program, root: Path, folder: Path) -> subprocess.Popen[bytes]:
-    with (folder / f"{program.name}.log").open("wb") as log:
-        return subprocess.Popen(
-            program.command,
-            cwd=root,
-            env=os.environ | program.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,  # Ctrl-C reaches us alone, and we end them in order
-        )
-
-
-def _wait(program: Program, process: subprocess.Popen[bytes], folder: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while not _answers(f"http://127.0.0.1:{program.port}{program.ready}"):
-        if process.poll() is not None or time.monotonic() > deadline:
-            log = folder / f"{program.name}.log"
-            last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["nothing"]
-            raise Unavailable(f"{program.name} must become ready, got: {last[0]}; all of it is in {log}")
-        time.sleep(0.1)
-    logger.info("%s: ready", program.name)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own loopback
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own loopback
             return bool(answer.status == 200)
     except OSError:
         return False
 
 
-def _stop(name: str, process: subprocess.Popen[bytes]) -> None:
+@contextmanager
+def one_running(program: Program, root: Path, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Ready, and ended on the way out. It runs in `root`; its output is in `folder`/<name>.log.
+
+    Raises:
+        Unavailable: it does not become ready.
+    """
+    log = folder / f"{program.name}.log"
+    process = start(program, root, log)
+    try:
+        wait_until_ready(program, process, log)
+        logger.info("%s: ready", program.name)
+        yield process
+    finally:
+        stop(program.name, process)
+        logger.info("%s: ended", program.name)
+
+
+def start(program: Program, root: Path, log: Path, *, session: bool = True) -> subprocess.Popen[bytes]:
+    """Start a program in `root`, with its output in `log`.
+
+    Args:
+        session: whether it is out of Ctrl-C's reach: who starts several ends them in order.
+    """
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            program.command,
+            cwd=root,
+            env=program.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=session,
+        )
+
+
+def wait_until_ready(program: Program, process: subprocess.Popen[bytes], log: Path) -> None:
+    """
+    Raises:
+        Unavailable: it ended, or does not answer in time. With the last line that it wrote.
+    """
+    url = f"http://127.0.0.1:{program.port}{program.ready}"
+    wait_until(lambda: process.poll() is not None or answers(url), START_SECONDS)
+    if process.poll() is not None or not answers(url):
+        last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["nothing"]
+        raise Unavailable(f"{program.name} must become ready, got: {last[0]}; all of it is in {log}")
+
+
+def stop(name: str, process: subprocess.Popen[bytes], seconds: float = STOP_SECONDS) -> bool:
+    """SIGTERM, and SIGKILL when that has not ended it. Returns whether it ended by itself."""
     process.terminate()
     try:
-        process.wait(STOP_SECONDS)
+        process.wait(seconds)
     except subprocess.TimeoutExpired:
-        logger.warning("%s did not end in %g s: killed", name, STOP_SECONDS)
-        os.killpg(process.pid, signal.SIGKILL)
+        logger.warning("%s did not end in %g s: killed", name, seconds)
+        _kill(process)
         process.wait()
-    logger.info("%s: ended", name)
+        return False
+    return True
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """With what it started, where both are in a session of their own."""
+    if os.getpgid(process.pid) == process.pid:
+        os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()

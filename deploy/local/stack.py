@@ -5,8 +5,8 @@ differs, the ports, is written beside copies of them under state/stack/. Whateve
 """
 
 import logging
+import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from contracts.errors import Unavailable
 from contracts.files import write_atomic
+from contracts.settings.ports import check_free
 from deploy.local.processes import Program, find_binary, one_running
 
 logger = logging.getLogger(__name__)
@@ -60,15 +60,7 @@ def check_ports(ports: Ports) -> None:
         Unavailable: one is taken. Names it.
     """
     for name, port in asdict(ports).items():
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError as error:
-                raise Unavailable(
-                    f"port {port} ({name}) must be free, got: {error.strerror}; stop what uses it, "
-                    f"or choose another with --{name}-port"
-                ) from error
+        check_free(f"{name}_port", "127.0.0.1", port, f"--{name}-port")
 
 
 def configure(folder: Path, ports: Ports, jobs: tuple[str, ...] = tuple(JOBS), pace: str = "5s") -> None:
@@ -96,7 +88,7 @@ def programs(folder: Path, ports: Ports) -> list[Program]:
     _, alertmanager = find_binaries()
     ours = [sys.executable, "-m", "cli"]
     asked = {f"WINDSOCK_{name.upper()}_PORT": str(getattr(ports, name)) for name in ("rest", "grpc", "metrics")}
-    here = {"WINDSOCK_ROOT": "."}  # they are started in the workspace's folder
+    here = os.environ | {"WINDSOCK_ROOT": "."}  # they are started in the workspace's folder
     monitor = [*ours, "monitor", "serve", "--port", str(ports.monitor)]
     route = [
         alertmanager,
@@ -106,10 +98,10 @@ def programs(folder: Path, ports: Ports) -> list[Program]:
         "--cluster.listen-address=",  # one instance: no gossip
     ]
     return [
-        Program("service", [*ours, "serve"], ports.rest, "/v2/health/ready", asked | here),
+        Program("service", [*ours, "serve"], ports.rest, "/v2/health/ready", here | asked),
         Program("monitor", monitor, ports.monitor, "/metrics", here),
         Program("alerts", [*ours, "alerts", "--port", str(ports.alerts)], ports.alerts, "/", here),
-        Program("alertmanager", route, ports.alertmanager, "/-/ready", {}),
+        Program("alertmanager", route, ports.alertmanager, "/-/ready"),
         prometheus_program(folder, ports),
     ]
 
@@ -121,7 +113,7 @@ def prometheus_program(folder: Path, ports: Ports) -> Program:
         f"--storage.tsdb.path={folder / 'prometheus'}",
         f"--web.listen-address=127.0.0.1:{ports.prometheus}",
     ]
-    return Program("prometheus", command, ports.prometheus, "/-/ready", {})
+    return Program("prometheus", command, ports.prometheus, "/-/ready")
 
 
 @contextmanager

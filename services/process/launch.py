@@ -10,7 +10,6 @@ import asyncio
 import logging
 import os
 import signal
-import socket
 import sys
 import tempfile
 from collections.abc import Coroutine
@@ -19,6 +18,7 @@ from typing import Any, Final
 
 from contracts.errors import Unavailable
 from contracts.settings import ServiceSettings, clean_environment, to_environment
+from contracts.settings.ports import check_free
 from contracts.store import load_champion
 from contracts.tokens import ensure_token
 from monitoring.log.tables import open_database
@@ -41,7 +41,7 @@ def serve(settings: ServiceSettings) -> int:
     logger.info("model %s %s: verified", artifact.manifest.name, artifact.version)
     for name in ("rest", "grpc", "metrics"):
         host = settings.metrics_host if name == "metrics" else settings.host
-        _check_port(name, host, getattr(settings, f"{name}_port"))
+        check_free(f"{name}_port", host, getattr(settings, f"{name}_port"), f"--{name}-port")
     _check_spool(settings.spool)
     open_database(settings.database).dispose()
     if settings.auth:
@@ -57,19 +57,6 @@ def serve(settings: ServiceSettings) -> int:
         settings = settings.model_copy(update={"metrics_folder": folder / "metrics"})
         with merged_metrics(folder / "metrics", settings.metrics_host, settings.metrics_port):
             return asyncio.run(_supervise(settings))
-
-
-def _check_port(name: str, host: str, port: int) -> None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise Unavailable(
-                f"`{name}_port` must be a free port of {host}, got {port}: {error.strerror}; "
-                f"stop what uses it or choose another with --{name}-port"
-            ) from error
 
 
 def _check_spool(folder: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from deploy.local.processes import Program, one_running
 from deploy.local.stack import OBSERVABILITY, Ports
 from tests.e2e.watching import fetch, missing, ports, watching
 from tests.support.serving import free_ports, wait_until
@@ -150,10 +151,8 @@ def test_each_severity_has_its_receiver(labels: str, receiver: str) -> None:
 def test_windsock_alerts_writes_each_alert_to_its_log(tmp_path: Path) -> None:
     (port,) = free_ports(1)
     log = tmp_path / "alerts.log"
-    with log.open("w") as file:
-        command = [sys.executable, "-m", "cli", "alerts", "--port", str(port)]
-        process = subprocess.Popen(command, stdout=file, stderr=file)
-    try:
+    program = Program("alerts", [sys.executable, "-m", "cli", "alerts", "--port", str(port)], port, "/")
+    with one_running(program, tmp_path, tmp_path):
         wait_until(lambda: "Alerts are written here" in log.read_text(), "the receiver must start")
         labels = {"alertname": "DatabaseDown", "severity": "critical", "instance": "a:3002"}
         notes = {"summary": "a:3002 cannot write the prediction log.", "runbook_url": "docs/runbooks/DatabaseDown.md"}
@@ -167,6 +166,3 @@ def test_windsock_alerts_writes_each_alert_to_its_log(tmp_path: Path) -> None:
             with pytest.raises(OSError, match="400"):
                 fetch(f"http://127.0.0.1:{port}/critical", wrong)
         fetch(f"http://127.0.0.1:{port}/critical", message)  # it goes on
-    finally:
-        process.terminate()
-        process.wait(10)

@@ -17,6 +17,8 @@ import pytest
 from click.testing import CliRunner
 
 import cli
+from deploy.local import processes
+from deploy.local.processes import Program, one_running
 from deploy.local.stack import Ports
 from monitoring.boards import query
 from monitoring.boards.preview.render import render
@@ -97,12 +99,10 @@ def monitoring(folder: Path, at: Ports, server: Server, champion: Store) -> Iter
     where = ["--database", server.database_url]
     model = ["--store", str(champion.store), "--public-key", str(champion.public_key)]
     subprocess.run([*monitor, *where, *model], cwd=folder, check=True)
-    process = subprocess.Popen([*monitor, "serve", "--port", str(at.monitor), *where], cwd=folder)
-    try:
+    program = Program("monitor", [*monitor, "serve", "--port", str(at.monitor), *where], at.monitor, "/metrics")
+    with one_running(program, folder, folder) as process:
         yield
-    finally:
-        process.terminate()
-        assert process.wait(30) == 0
+    assert process.returncode == 0
 
 
 def _empty(watched: Watched) -> list[str]:
@@ -111,10 +111,14 @@ def _empty(watched: Watched) -> list[str]:
 
 
 def test_every_query_returns_data(watched: Watched) -> None:
-    deadline = time.monotonic() + WITHIN
-    while empty := _empty(watched):
+    empty = list[str]()
+
+    def all_have_data() -> bool:
         watched.traffic.send()
-        assert time.monotonic() < deadline, "no data:\n" + "\n".join(empty)
+        empty[:] = _empty(watched)
+        return not empty
+
+    assert processes.wait_until(all_have_data, WITHIN), "no data:\n" + "\n".join(empty)
     options = ["--prometheus", watched.url, "--minutes", str(MINUTES), "--root", str(watched.folder)]
     run = CliRunner().invoke(cli.main, ["dashboards", "check", *options])
     assert run.exit_code == 0, run.output

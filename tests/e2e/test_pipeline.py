@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import pytest
 import yaml
 
 from contracts.artifact import verify
+from deploy.local.processes import wait_until
 from registry.tracking import connected, experiment
 
 ROOT = Path(__file__).parents[2]
@@ -101,11 +101,10 @@ def finish(process: subprocess.Popen[bytes], folder: Path) -> None:
 def kill_within(stage: str, folder: Path, **more: str) -> None:
     """Start `dvc repro` and kill all its processes as soon as the stage has begun to speak."""
     process = start(folder, **more)
-    until = time.monotonic() + DEADLINE
-    log = ""
-    while not log.partition(f"> windsock stage {stage}\n")[2] and time.monotonic() < until and process.poll() is None:
-        time.sleep(0.02)
-        log = folder.with_suffix(".log").read_text()
+    path = folder.with_suffix(".log")
+    spoken = f"> windsock stage {stage}\n"
+    wait_until(lambda: path.read_text().partition(spoken)[2] or process.poll() is not None, DEADLINE, every=0.02)
+    log = path.read_text()
     os.killpg(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL, log
     assert log.rstrip().rpartition("> windsock stage ")[2].startswith(stage), log

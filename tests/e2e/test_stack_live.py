@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from deploy.local.processes import Program, start
 from tests.e2e.watching import fetch, missing, ports, without_monitor
 from tests.support.serving import Store, wait_until
 
@@ -29,10 +29,8 @@ def test_the_stack_is_up_is_seen_and_ends(tmp_path: Path, artifact_store: Store)
         "WINDSOCK_STORE": str(artifact_store.store),
         "WINDSOCK_PUBLIC_KEY": str(artifact_store.public_key),
     }
-    with log.open("w") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cli", "stack", *options], cwd=tmp_path, env=environment, stdout=file, stderr=file
-        )
+    stack = Program("stack", [sys.executable, "-m", "cli", "stack", *options], at.rest, "/", environment)
+    process = start(stack, tmp_path, log)
     try:
         wait_until(
             lambda: "Ctrl-C ends it all" in log.read_text() or process.poll() is not None, "the stack must start"

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -15,7 +14,10 @@ from typing import Any
 
 import psutil
 
-from demo.server import free_ports as free_ports  # for tests that start servers of their own
+from contracts.settings import clean_environment
+from deploy.local import processes
+from deploy.local.processes import Program
+from deploy.local.processes import free_ports as free_ports  # for tests that start servers of their own
 
 READY_SECONDS = 60.0
 
@@ -34,7 +36,7 @@ class Server:
     """A running `windsock serve`. Addresses are as clients take them."""
 
     folder: Path
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes]
     rest: str
     grpc: str
     metrics: str
@@ -98,10 +100,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = READY_SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s"
-        time.sleep(0.02)
+    assert processes.wait_until(condition, seconds, every=0.02), f"{what}: not within {seconds:g} s"
 
 
 def start(folder: Path, store: Store, *, wait: bool = True, **settings: object) -> Server:
@@ -118,13 +117,11 @@ def start(folder: Path, store: Store, *, wait: bool = True, **settings: object) 
         "metrics_port": metrics,
         "drain_seconds": 0.3,
     } | settings
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("WINDSOCK_")}
-    environment |= {f"WINDSOCK_{name.upper()}": str(value) for name, value in values.items()}
+    environment = clean_environment() | {f"WINDSOCK_{name.upper()}": str(value) for name, value in values.items()}
     output = folder / f"serve-{rest}.log"
-    with output.open("w") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cli", "serve"], cwd=folder, env=environment, stdout=file, stderr=file, text=True
-        )
+    program = Program("serve", [sys.executable, "-m", "cli", "serve"], rest, "/v2/health/ready", environment)
+    # In pytest's session: Ctrl-C there ends the services of tests that are under way.
+    process = processes.start(program, folder, output, session=False)
     server = Server(
         folder,
         process,

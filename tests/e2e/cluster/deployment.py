@@ -1,12 +1,12 @@
 """The Deployment `serving` as the tests of the cluster handle it."""
 
 import json
-import time
 from typing import Any, Final
 
 from deploy.cluster.cluster import NAMESPACE
 from deploy.cluster.pod_trouble import is_ready
 from deploy.cluster.tools import Kubectl
+from deploy.local import processes
 from tests.support.serving import wait_until
 
 MOVED_SECONDS: Final = 60.0  # until the spools are in the database
@@ -67,12 +67,14 @@ class Serving:
         """How many of the acknowledged requests have their row in PostgreSQL; waits for the spools to be moved."""
         sql = f"SELECT request_id FROM predictions WHERE request_id LIKE '{run}-%' AND row = 0"  # noqa: S608 - our own id
         command = ("psql", "--username=windsock", "--tuples-only", "--no-align", f"--command={sql}")
-        deadline = time.monotonic() + MOVED_SECONDS
-        while True:
-            found = len(acknowledged & set(self("exec", "postgres-0", "--", *command).split()))
-            if found == len(acknowledged) or time.monotonic() > deadline:
-                return found
-            time.sleep(0.5)
+        found = set[str]()
+
+        def moved() -> bool:
+            found.update(acknowledged & set(self("exec", "postgres-0", "--", *command).split()))
+            return found == acknowledged
+
+        processes.wait_until(moved, MOVED_SECONDS, every=0.5)
+        return len(found)
 
     def _get(self, what: str) -> dict[str, Any]:
         told: dict[str, Any] = json.loads(self("get", what, "--output", "json"))

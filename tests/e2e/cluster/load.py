@@ -12,7 +12,6 @@ import asyncio
 import itertools
 import json
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -28,6 +27,7 @@ import numpy as np
 from deploy.cluster.cluster import Cluster
 from services.generated import open_inference_pb2_grpc as pb_grpc
 from tests.support.payloads import INFER, json_body, proto, rows
+from tests.support.serving import wait_until
 
 RATES: Final = {"rest": 200, "grpc": 50}  # requests a second
 TIMEOUT_SECONDS: Final = 5.0
@@ -108,11 +108,9 @@ class Load:
 
     def wait_for(self, seconds: float) -> None:
         """Until that many seconds more of the schedule have been sent."""
-        enough, deadline = len(self._sent) + seconds * sum(RATES.values()), time.monotonic() + seconds + 60
-        while len(self._sent) < enough:
-            assert self._thread.is_alive()
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        enough = len(self._sent) + seconds * sum(RATES.values())
+        wait_until(lambda: len(self._sent) >= enough or not self._thread.is_alive(), "the schedule", seconds + 60)
+        assert self._thread.is_alive()
 
     async def _main(self) -> None:
         async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:

@@ -5,14 +5,13 @@ import shutil
 import statistics
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from deploy.cluster.images import Images, version
+from deploy.local.processes import answers, wait_until
 from tests.support.manifests import ROOT
 
 MB = 10**6
@@ -133,19 +132,9 @@ def _start_to_ready(image: str, folder: Path) -> float:
     try:
         told = subprocess.run(["docker", "port", identity, "3000"], capture_output=True, text=True, check=True)
         url = f"http://{told.stdout.split()[0]}/v2/health/ready"
-        while not _answers(url):
-            if time.monotonic() - started > 60:
-                log = subprocess.run(["docker", "logs", identity], capture_output=True, text=True, check=False)
-                pytest.fail(log.stdout + log.stderr)
-            time.sleep(0.02)
+        if not wait_until(lambda: answers(url), 60, every=0.02):
+            log = subprocess.run(["docker", "logs", identity], capture_output=True, text=True, check=False)
+            pytest.fail(log.stdout + log.stderr)
         return time.monotonic() - started
     finally:
         subprocess.run(["docker", "rm", "--force", identity], capture_output=True, check=True)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
-            return int(answer.status) == 200
-    except (urllib.error.URLError, OSError):
-        return False

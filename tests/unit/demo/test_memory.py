@@ -1,8 +1,8 @@
 import subprocess
 import sys
-import time
 
 from demo.observers import MemorySampler
+from deploy.local.processes import wait_until
 
 
 def test_peak_holds_what_a_child_took() -> None:
@@ -14,9 +14,7 @@ def test_peak_holds_what_a_child_took() -> None:
             assert child.stdin is not None
             child.stdout.readline()
             held = sampler._now()
-            deadline = time.monotonic() + 20
-            while sampler.memory().peak_bytes < before + 70_000_000 and time.monotonic() < deadline:
-                time.sleep(0.02)
+            wait_until(lambda: sampler.memory().peak_bytes >= before + 70_000_000, 20, every=0.02)
             child.stdin.write(b"\n")
             child.stdin.close()
     assert held - before > 70_000_000

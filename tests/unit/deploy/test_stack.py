@@ -19,6 +19,7 @@ from tests.support.serving import free_ports, wait_until
 _SCRIPT = """
 import logging, sys
 from pathlib import Path
+from contracts.errors import Unavailable
 from deploy.local import stack
 ports = stack.Ports(*map(int, sys.argv[2:9]))
 logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -30,7 +31,7 @@ stack.programs = lambda folder, ports: [
 ]
 try:
     sys.exit(stack.run(Path(sys.argv[1]), ports))
-except stack.Unavailable as error:
+except Unavailable as error:
     sys.exit(str(error))
 """
 
@@ -80,7 +81,9 @@ def test_one_that_never_becomes_ready_is_named_and_the_others_end(tmp_path: Path
 def test_a_taken_port_is_named(name: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ports = dict(zip(Ports.__dataclass_fields__, free_ports(7), strict=True)) | {name: taken.getsockname()[1]}
-        with pytest.raises(Unavailable, match=rf"port {ports[name]} \({name}\) must be free.*--{name}-port"):
+        with pytest.raises(
+            Unavailable, match=rf"`{name}_port` must be a free port .*, got {ports[name]}.*--{name}-port"
+        ):
             check_ports(Ports(**ports))
 
 

@@ -20,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from contracts.errors import Unavailable
 from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES
+from deploy.local.processes import Program, one_running
 from monitoring.monitor import gauges, page
 from monitoring.monitor import results as reports
 from monitoring.monitor.drift import NAMES, FeatureDrift
@@ -255,19 +256,11 @@ def test_a_database_that_is_away_is_one_sentence() -> None:
 
 
 @contextmanager
-def serving(folder: Path, database: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def serving(folder: Path, database: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     (port,) = free_ports(1)
     command = [sys.executable, "-m", "cli", "monitor", "serve", "--port", str(port), "--database", database]
-    with (folder / "serve.log").open("w") as log:
-        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, text=True)
-    try:
-        at = f"http://127.0.0.1:{port}"
-        wait_until(lambda: process.poll() is not None or ask(f"{at}/healthz")[0] == 200, "the page must be there")
-        assert process.poll() is None, (folder / "serve.log").read_text()
-        yield at, process
-    finally:
-        process.terminate()
-        process.wait(20)
+    with one_running(Program("serve", command, port, "/healthz"), folder, folder) as process:
+        yield f"http://127.0.0.1:{port}", process
 
 
 def ask(url: str) -> tuple[int, bytes, dict[str, str]]:
