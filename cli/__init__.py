@@ -12,10 +12,11 @@ import click
 COMMANDS: Final = {
     "stage": ("cli.line", "stage", "Run one DVC stage."),
     "release": (
-        "cli.line",
+        "cli.registry",
         "release",
         "Verify the candidate, copy it to the store under its digest, make it champion.",
     ),
+    "models": ("cli.registry", "models", "List the store's models, the newest first; a star marks the champion."),
     "serve": ("cli.service", "serve", "Serve the champion over REST and gRPC."),
     "replay": (
         "cli.line",

@@ -1,4 +1,4 @@
-"""From data to answers: stages, release, replay, and the demo of all of it."""
+"""From data to answers: stages, replay, and the demo of all of it."""
 
 import sys
 from importlib import import_module
@@ -19,16 +19,6 @@ def stage(name: str, settings: Section) -> None:
     from contracts.params import load_params
 
     import_module(f"pipelines.stages.{name}").main(settings.root, load_params(settings.root / "params.yaml"))
-
-
-@click.command()
-@click.option("--digest", help="A model of the store instead, to go back to it; its first digits will do.")
-@command(Section, "root")
-def release(settings: Section, digest: str | None) -> None:
-    """Verify the candidate, copy it to the store under its digest, make it champion."""
-    from registry.release import release as run
-
-    click.echo(run(settings.root, digest))
 
 
 @click.command()

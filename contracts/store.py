@@ -8,12 +8,24 @@ from contracts.artifact import Artifact, verify
 from contracts.errors import ArtifactInvalid
 
 CHAMPION: Final = "champion"
+_DIGEST: Final = re.compile("[0-9a-f]{64}")  # sha256
 
 
 def load_champion(store: Path, public_key: Path) -> Artifact:
-    """
+    """Load the model that the pointer names, and verify it.
+
     Raises:
         ArtifactInvalid: no champion, or one that does not verify.
+    """
+    digest = read_pointer(store)
+    return verify(store / digest, public_key, digest)
+
+
+def read_pointer(store: Path) -> str:
+    """Return the champion's digest.
+
+    Raises:
+        ArtifactInvalid: no pointer, or one that holds no digest.
     """
     pointer = store / CHAMPION
     try:
@@ -22,8 +34,13 @@ def load_champion(store: Path, public_key: Path) -> Artifact:
         raise ArtifactInvalid(
             f"`{pointer}` must name the released model, got: {error}; run `dvc repro` and `windsock release`"
         ) from error
-    if not re.fullmatch(r"[0-9a-f]{64}", digest):
+    if not _DIGEST.fullmatch(digest):
         raise ArtifactInvalid(
             f"`{pointer}` must hold a sha256 digest, got {digest[:80]!r}; run `windsock release` to write it again"
         )
-    return verify(store / digest, public_key, digest)
+    return digest
+
+
+def digests(store: Path) -> list[str]:
+    """Digests of all models in the store, sorted."""
+    return sorted(path.name for path in store.glob("*") if _DIGEST.fullmatch(path.name) and path.is_dir())

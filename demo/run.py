@@ -99,7 +99,7 @@ def gather(workspace: Workspace) -> Evidence:
         evaluation = _read(workspace.report("evaluation"))
         first, last = evaluation["months"][0]["month"], evaluation["months"][-1]["month"]
         logger.info("Releasing the candidate ...")
-        digest = release(workspace.root)
+        digest = release(workspace)
         champion = load_champion(workspace.store, workspace.public_key)
         logger.info("Starting a service on a damaged copy of the model ...")
         damaged = refused_start(workspace.root, state / "damaged", digest)

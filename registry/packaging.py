@@ -30,7 +30,8 @@ from contracts.artifact import (
     signing_config,
     verify,
 )
-from contracts.files import whole_folder
+from contracts.errors import ArtifactInvalid
+from contracts.files import whole_folder, write_atomic
 from contracts.reference import unpack
 from contracts.schema import Schema
 from registry.keys import Keys
@@ -95,13 +96,45 @@ def write_artifact(folder: Path, content: Content, origin: Origin, keys: Keys) -
 
 
 def keep_envelope(artifact: Path, envelopes: Path, digest: str) -> None:
-    """Copy an artifact's envelope to `envelopes/<digest>`.
+    """Copy an artifact's envelope to `envelopes/<digest>`; a newer one replaces an older one.
 
     DVC keeps the content, and restores it without running a stage; the envelope, which no two runs share, is kept here.
     """
     with whole_folder(envelopes / digest) as new:
         for name in ENVELOPE:
             shutil.copyfile(artifact / name, new / name)
+
+
+def restore_envelope(artifact: Path, envelopes: Path) -> None:
+    """Give content that DVC restored its own envelope back. One that is there and belongs to it stays.
+
+    A damaged envelope stays, too: verification says so.
+
+    Raises:
+        ArtifactInvalid: it has none, or another's, and `envelopes` has none for it.
+    """
+    try:
+        digest = sha256((artifact / MANIFEST).read_bytes())
+    except OSError:
+        return  # there is no content either: verification says so
+    if all((artifact / name).is_file() for name in ENVELOPE) and _digest_of(artifact / PROVENANCE) in (digest, None):
+        return
+    kept = envelopes / digest
+    if not kept.is_dir():
+        raise ArtifactInvalid(
+            f"`{artifact}` must have the envelope ({', '.join(ENVELOPE)}) of its manifest {digest[:12]}, got none "
+            f"there and none in `{kept}`; run `dvc repro --force --single-item package` to write one"
+        )
+    for name in ENVELOPE:
+        write_atomic(artifact / name, (kept / name).read_bytes())
+
+
+def _digest_of(provenance: Path) -> str | None:
+    """The digest that an envelope belongs to, None when it cannot be read."""
+    try:
+        return msgspec.json.decode(provenance.read_bytes(), type=Provenance).digest
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def _manifest(content: Content) -> bytes:

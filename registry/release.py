@@ -4,35 +4,35 @@ Each step can be repeated, and the one that changes what is served comes last: k
 champion goes on, and the next call finishes.
 """
 
-import fcntl
 import logging
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Literal
 
-from contracts.artifact import FILES, Artifact, verify
-from contracts.errors import ArtifactInvalid, ParameterError
-from contracts.features import MODEL_NAME
-from contracts.files import whole_folder, write_atomic
-from registry import tracking
+from contracts.artifact import Artifact, verify
+from contracts.store import CHAMPION
+from contracts.workspace import Workspace
+from registry import store, tracking
+from registry.connection import connected, experiment
+from registry.mlflow_model import describe, describe_task, write_model
+from registry.packaging import restore_envelope
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
 
 logger = logging.getLogger(__name__)
 
-DIGEST_LENGTH: Final = 64  # of a sha256
-CHAMPION: Final = "champion"  # the alias in MLflow and the pointer in the store
+Alias = Literal["champion", "challenger"]
 
 
-def release(root: Path, digest: str | None = None) -> str:
+def release(workspace: Workspace, digest: str | None = None, alias: Alias = CHAMPION) -> str:
     """Verify artifacts/candidate, store it under its digest, register it, point the champion at it.
 
     Args:
         digest: of a model that is in the store, or the beginning of one: it takes the candidate's place.
+        alias: in MLflow. A challenger is stored and registered; champion and pointer stay as they are.
 
     Returns:
         The digest.
@@ -42,84 +42,59 @@ def release(root: Path, digest: str | None = None) -> str:
         ArtifactInvalid: the model does not verify; store and registry are untouched.
         Unavailable: MLflow cannot be reached; the champion is the one it was.
     """
-    store = root / "artifacts/store"
-    public_key = root / "secrets/signing.pub"
-    source = root / "artifacts/candidate" if digest is None else _find(store, digest)
-    artifact = verify(source, public_key, None if digest is None else source.name)
-    with _one_at_a_time(store):
-        stored = store / artifact.digest
-        _store(source, stored, public_key, artifact.digest)
-        with tracking.connected(root) as client:
-            version = _register(client, root, stored, artifact)
-            client.set_registered_model_alias(MODEL_NAME, CHAMPION, version.version)
-        write_atomic(store / CHAMPION, artifact.digest.encode())
-    logger.info("%s: %s, MLflow version %s of %s", CHAMPION, stored, version.version, MODEL_NAME)
-    return artifact.digest
+    if digest is None:
+        source = workspace.candidate
+        restore_envelope(source, workspace.envelopes)
+        found = verify(source, workspace.public_key).digest
+    else:
+        found = store.find(workspace.store, digest)
+        source = workspace.store / found
+        verify(source, workspace.public_key, found)
+    with store.locked(workspace.store):
+        artifact = store.keep(source, workspace.store, workspace.public_key, found)
+        with connected(workspace) as client:
+            version = _register(client, workspace, artifact)
+            client.set_registered_model_alias(artifact.manifest.name, alias, version.version)
+            if alias == CHAMPION:
+                about = describe_task(artifact.schema, str(version.description))
+                client.update_registered_model(artifact.manifest.name, about)
+        if alias == CHAMPION:
+            store.point(workspace.store, found)
+    logger.info("%s: %s, MLflow version %s of %s", alias, workspace.store / found, version.version, version.name)
+    return found
 
 
-def _find(store: Path, beginning: str) -> Path:
-    models = sorted(path for path in store.glob("*") if len(path.name) == DIGEST_LENGTH and path.is_dir())
-    found = [path for path in models if path.name.startswith(beginning)]
-    if len(found) != 1:
-        names = ", ".join(path.name[:12] for path in models) or "none"
-        raise ParameterError(
-            f"`digest` must begin the name of one model in `{store}`, got {beginning!r}; there are: {names}"
-        )
-    return found[0]
-
-
-@contextmanager
-def _one_at_a_time(store: Path) -> Iterator[None]:
-    """Hold an advisory lock; the kernel frees it when the process ends, however it ends."""
-    store.mkdir(parents=True, exist_ok=True)
-    with (store / ".lock").open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _store(candidate: Path, stored: Path, public_key: Path, digest: str) -> None:
-    """Copy, unless a good copy is there. What is verified is the copy, which nobody changes any more."""
-    if stored.is_dir():
-        try:
-            verify(stored, public_key, digest)
-        except ArtifactInvalid:
-            logger.info("%s was damaged: replaced", stored)
-        else:
-            return
-    with whole_folder(stored) as new:
-        for name in FILES:
-            shutil.copyfile(candidate / name, new / name)
-        verify(new, public_key, digest)
-
-
-def _register(client: "MlflowClient", root: Path, stored: Path, artifact: Artifact) -> "ModelVersion":
+def _register(client: "MlflowClient", workspace: Workspace, artifact: Artifact) -> "ModelVersion":
     """One version a digest, in whichever database MLflow has now."""
-    found = client.search_model_versions(f"name = '{MODEL_NAME}' and tags.digest = '{artifact.digest}'")
+    manifest = artifact.manifest
+    found = client.search_model_versions(f"name = '{manifest.name}' and tags.digest = '{artifact.digest}'")
     if found:
         return found[0]
-    if not client.search_registered_models(f"name = '{MODEL_NAME}'"):
-        client.create_registered_model(MODEL_NAME)
-    manifest = artifact.manifest
-    run_id = _run(client, root, artifact)
-    client.log_artifacts(run_id, str(stored), artifact.version)
+    if not client.search_registered_models(f"name = '{manifest.name}'"):
+        client.create_registered_model(manifest.name)
+    run = _run(client, workspace, artifact)
+    with TemporaryDirectory() as folder:
+        write_model(Path(folder) / "model", workspace.store / artifact.digest, artifact)
+        client.log_artifacts(run.info.run_id, f"{folder}/model", artifact.version)
     return client.create_model_version(
-        MODEL_NAME,
-        f"runs:/{run_id}/{artifact.version}",
-        run_id,
+        manifest.name,
+        f"runs:/{run.info.run_id}/{artifact.version}",
+        run.info.run_id,
         tags={"digest": artifact.digest, "released": manifest.released, "as_of": manifest.as_of},
-        description=f"{manifest.released} trained on flights before {manifest.as_of}, digest {artifact.digest}",
+        description=run.data.tags.get(tracking.NOTE) or describe(artifact),
     )
 
 
-def _run(client: "MlflowClient", root: Path, artifact: Artifact) -> str:
+def _run(client: "MlflowClient", workspace: Workspace, artifact: Artifact) -> "Run":
     """The run in the envelope; when the database no longer has it, one that says what the envelope says."""
     origin = artifact.provenance
-    experiment = tracking.experiment(client, root)
+    place = experiment(client, workspace, artifact.manifest.name)
     for known in (f"attributes.run_id = '{origin.mlflow_run_id}'", f"tags.digest = '{artifact.digest}'"):
-        if runs := client.search_runs([experiment], known):
-            return str(runs[0].info.run_id)
-    tags = tracking.identity_tags(origin.git, origin.data_sha256) | {"digest": artifact.digest}
-    run_id = str(client.create_run(experiment, tags=tags, run_name=f"release {artifact.version}").info.run_id)
+        if runs := client.search_runs([place], known):
+            return runs[0]
+    tags = tracking.identity_tags(origin.git, origin.data_sha256)
+    tags |= {"digest": artifact.digest, tracking.NOTE: describe(artifact)}
+    run_id = client.create_run(place, tags=tags, run_name=f"release {artifact.version}").info.run_id
     tracking.log_metrics(client, run_id, artifact.manifest.metrics)
     client.set_terminated(run_id)
-    return run_id
+    return client.get_run(run_id)

@@ -1,106 +1,149 @@
-"""MLflow: one experiment, one run a training, found again by the weights that it made.
+"""What MLflow is told: one run a training, with a child for every model that came out of it.
 
-The database is `artifacts/mlflow.db` unless MLFLOW_TRACKING_URI names a server. Neither is an output of DVC: DVC
-restores outputs without running a stage, and people clear databases, so nothing here is needed to go on.
-`mlflow` takes 2 s to import and is imported where it is used.
+    as of 2013-07-01          parameters, data sets, reports, plots, tags; metrics are the released model's
+    ├── teacher               its own parameters; its loss by epoch
+    ├── student, control, ...
+    └── logistic_regression
+
+A child's `auc`, `log_loss`, `brier` and `ece` are by month: the step is the month as a number (201307), so curves of
+two trainings lie over each other. What was measured on the month that chooses is called `validation.auc` and so on.
+A run is found again by the weights that it made: their hash is a tag.
 """
 
-import logging
-import os
-import re
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from contracts.artifact import Git, sha256
-from contracts.errors import Unavailable
-from contracts.features import MODEL_NAME
-from contracts.params import Params
+from contracts.schema import Schema
+from contracts.workspace import Workspace
+from registry.connection import connected, experiment
+from registry.datasets import log_datasets
 from registry.identity import data_identity, git_identity
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-EXPERIMENT: Final = MODEL_NAME
-WEIGHTS: Final = "weights_sha256"  # tag: of artifacts/train/final.safetensors
+WEIGHTS: Final = "weights_sha256"  # tag of a training: of artifacts/train/final.safetensors
+MODEL: Final = "model"  # tag of a child: its name
+REPORTED: Final = "reports_sha256"  # tag of a child: of the reports that it was completed from
+NOTE: Final = "mlflow.note.content"  # tag of a training: its description, which the version gets, too
+TEACHER: Final = "teacher"
+_COMMON: Final = ("task", "as_of", "seed", "train.seed", "ingest.")
+# Child -> beginnings of the parameters that made it, as the stages in dvc.yaml read them.
+_OWN: Final = {
+    TEACHER: (*_COMMON, "train."),
+    "student": (*_COMMON, "compress."),
+    "control": (*_COMMON, "compress."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelResult:
+    """What the reports say of one model.
+
+    Attributes:
+        metrics: name -> number; None is left out.
+        months: each with `month` ("2013-07") and numbers by name.
+        epochs: each with `epoch` and numbers by name.
+    """
+
+    metrics: Mapping[str, float | None]
+    months: Sequence[Mapping[str, Any]] = ()
+    epochs: Sequence[Mapping[str, Any]] = ()
 
 
 class TrainingRun:
     """A live run. It reports; it never decides anything."""
 
-    def __init__(self, client: "MlflowClient", run_id: str, weights: Path) -> None:
+    def __init__(self, client: "MlflowClient", run_id: str, teacher: str, weights: Path) -> None:
         self.run_id = run_id
         self._client = client
+        self._teacher = teacher
         self._weights = weights
 
     def log_epoch(self, epoch: int, values: Mapping[str, float | None]) -> None:
-        """Add one point to the curve of each value; None is left out."""
-        log_metrics(self._client, self.run_id, values, step=epoch)
+        """Add one point to each of the teacher's curves; None is left out."""
+        log_metrics(self._client, self._teacher, values, step=epoch)
 
-    def finish(self, values: Mapping[str, float | None]) -> None:
-        """Add the results, and tag the run with its weights: call this when the file of weights is written."""
-        log_metrics(self._client, self.run_id, values)
+    def finish(self) -> None:
+        """Tag the run with its weights: call this when their file is written."""
         self._client.set_tag(self.run_id, WEIGHTS, sha256(self._weights.read_bytes()))
 
 
 @contextmanager
-def training_run(root: Path, params: Params) -> Iterator[TrainingRun]:
-    """Open a run with parameters and identities; an exception marks it FAILED, or KILLED when a person stopped it.
+def training_run(workspace: Workspace, schema: Schema, parameters: Mapping[str, Any]) -> Iterator[TrainingRun]:
+    """Open a run with parameters, identities, data sets and the teacher's child.
 
-    A run whose process was killed outright stays RUNNING and has no tag `weights_sha256`: nothing finds it.
+    An exception marks both FAILED, or KILLED when a person stopped them. A run whose process was killed outright stays
+    RUNNING and has no tag `weights_sha256`: nothing finds it.
+
+    Args:
+        parameters: the whole of params.yaml as plain data.
 
     Raises:
         Unavailable: MLflow cannot be reached or written.
     """
-    with connected(root) as client:
-        tags = identity_tags(git_identity(root), data_identity(root))
-        run_id = client.create_run(experiment(client, root), tags=tags, run_name=f"as of {params.as_of}").info.run_id
-        for name, value in flat_params(params).items():
-            client.log_param(run_id, name, value)
+    with connected(workspace) as client:
+        tags = identity_tags(git_identity(workspace), data_identity(workspace))
+        place = experiment(client, workspace, schema.name)
+        run_id = client.create_run(place, tags=tags, run_name=f"as of {parameters['as_of']}").info.run_id
+        _log_params(client, run_id, flat_parameters(parameters))
+        log_datasets(client, run_id, workspace, schema, parameters["as_of"])
+        teacher = _new_child(client, place, run_id, TEACHER, parameters)
+        status = "FAILED"
         try:
-            yield TrainingRun(client, run_id, root / "artifacts/train/final.safetensors")
-        except BaseException as error:
-            client.set_terminated(run_id, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+            yield TrainingRun(client, run_id, teacher, workspace.trained / "final.safetensors")
+            status = "FINISHED"
+        except KeyboardInterrupt:
+            status = "KILLED"
             raise
-        client.set_terminated(run_id, "FINISHED")
+        finally:
+            for ended in (teacher, run_id):
+                client.set_terminated(ended, status)
 
 
-@contextmanager
-def connected(root: Path) -> Iterator["MlflowClient"]:
-    """A client of the tracking server and registry, or of the local database, which is made when missing.
+def find_run(client: "MlflowClient", workspace: Workspace, schema: Schema, parameters: Mapping[str, Any]) -> str | None:
+    """Return the newest run that made the present weights with these parameters, None when there is none."""
+    weights = sha256((workspace.trained / "final.safetensors").read_bytes())
+    place = experiment(client, workspace, schema.name)
+    runs = client.search_runs([place], f"tags.{WEIGHTS} = '{weights}'")  # newest first
+    wanted = flat_parameters(parameters)
+    return next((str(run.info.run_id) for run in runs if run.data.params == wanted), None)
 
-    Raises:
-        Unavailable: whatever MLflow or its database refuses while the client is in use.
+
+def log_models(
+    client: "MlflowClient", run_id: str, parameters: Mapping[str, Any], results: Mapping[str, ModelResult], stamp: str
+) -> None:
+    """Complete the children of a run; one that is complete already is left alone.
+
+    Args:
+        run_id: of the training.
+        results: name of a model -> what the reports say.
+        stamp: hash of the reports. A child that was completed from others is made anew.
     """
-    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # MLflow's own 7 wait for four minutes
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    logging.getLogger("mlflow").setLevel(logging.WARNING)  # tells of each of the tables that it makes
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root / 'artifacts/mlflow.db').resolve()}"
-    (root / "artifacts").mkdir(exist_ok=True)
-    try:
-        yield MlflowClient(tracking_uri=uri, registry_uri=uri)
-    except (MlflowException, SQLAlchemyError) as error:
-        message = (
-            f"MLflow at `{uri}` must answer, got: {str(error).splitlines()[0]}; start it or correct "
-            "MLFLOW_TRACKING_URI, or move a damaged artifacts/mlflow.db away, and run again"
-        )
-        raise Unavailable(re.sub("//[^/@]*@", "//", message)) from error  # without user and password
-
-
-def experiment(client: "MlflowClient", root: Path) -> str:
-    """Return the id of the one experiment, made when missing."""
-    found = client.get_experiment_by_name(EXPERIMENT)
-    if found is not None:
-        return str(found.experiment_id)
-    # A server has a place of its own; beside a mere database MLflow would take the current folder.
-    remote = client.tracking_uri.startswith("http")
-    location = None if remote else (root / "artifacts/mlruns").resolve().as_uri()
-    return str(client.create_experiment(EXPERIMENT, artifact_location=location))
+    place = client.get_run(run_id).info.experiment_id
+    runs = client.search_runs([place], f"tags.`mlflow.parentRunId` = '{run_id}'")
+    known = {run.data.tags[MODEL]: run for run in runs}
+    for name, result in results.items():
+        child = known.get(name)
+        reported = child and child.data.tags.get(REPORTED)
+        if reported == stamp:
+            continue
+        if child and reported:
+            client.delete_run(child.info.run_id)
+        if child and not reported:  # the teacher as `train` left it, epochs and all
+            child_id = child.info.run_id
+        else:
+            child_id = _new_child(client, place, run_id, name, parameters)
+            _log_points(client, child_id, result.epochs, "epoch")
+        _log_points(client, child_id, result.months, "month")
+        log_metrics(client, child_id, result.metrics)
+        client.set_tag(child_id, REPORTED, stamp)
+        client.set_terminated(child_id)
 
 
 def identity_tags(git: Git, data_sha256: Mapping[str, str]) -> dict[str, str]:
@@ -109,28 +152,49 @@ def identity_tags(git: Git, data_sha256: Mapping[str, str]) -> dict[str, str]:
     return tags | {f"data_sha256.{name}": value for name, value in data_sha256.items()}
 
 
-def find_run(client: "MlflowClient", root: Path, params: Params) -> str | None:
-    """Return the newest run that made the present weights with these parameters, None when there is none."""
-    weights = sha256((root / "artifacts/train/final.safetensors").read_bytes())
-    runs = client.search_runs([experiment(client, root)], f"tags.{WEIGHTS} = '{weights}'")  # newest first
-    wanted = flat_params(params)
-    return next((str(run.info.run_id) for run in runs if run.data.params == wanted), None)
-
-
 def log_metrics(client: "MlflowClient", run_id: str, values: Mapping[str, float | None], step: int = 0) -> None:
-    for name, value in values.items():
-        if value is not None:
-            client.log_metric(run_id, name, value, step=step)
+    """Write the numbers in one request; None is left out."""
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    client.log_batch(run_id, [Metric(name, value, now, step) for name, value in values.items() if value is not None])
 
 
-def flat_params(params: Params) -> dict[str, str]:
+def flat_parameters(parameters: Mapping[str, Any]) -> dict[str, str]:
     """`train.hidden` -> "[128, 128]": one string a parameter, as MLflow wants them."""
-    return {name: str(value) for name, value in flat(params.model_dump(mode="json")).items()}
+    return {name: str(value) for name, value in flat(parameters).items()}
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{"a": {"b": 1}} -> {"a.b": 1}."""
+    """Nested names joined by dots.
+
+    >>> flat({"a": {"b": 1}, "c": 2})
+    {'a.b': 1, 'c': 2}
+    """
     leaves: dict[str, Any] = {}
     for name, value in values.items():
         leaves |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
     return leaves
+
+
+def _new_child(client: "MlflowClient", place: str, parent: str, name: str, parameters: Mapping[str, Any]) -> str:
+    tags = {"mlflow.parentRunId": parent, MODEL: name}
+    run_id = str(client.create_run(place, tags=tags, run_name=name).info.run_id)
+    own = _OWN.get(name, _COMMON)
+    _log_params(
+        client, run_id, {key: value for key, value in flat_parameters(parameters).items() if key.startswith(own)}
+    )
+    return run_id
+
+
+def _log_params(client: "MlflowClient", run_id: str, values: Mapping[str, str]) -> None:
+    from mlflow.entities import Param
+
+    client.log_batch(run_id, params=[Param(name, value) for name, value in values.items()])
+
+
+def _log_points(client: "MlflowClient", run_id: str, points: Sequence[Mapping[str, Any]], key: str) -> None:
+    """One step a point, at the number in its `key`: an epoch, or a month like "2013-07"."""
+    for point in points:
+        values = {name: value for name, value in point.items() if name != key}
+        log_metrics(client, run_id, values, step=int(str(point[key]).replace("-", "")))

@@ -13,6 +13,7 @@ import torch
 
 from contracts.files import write_json
 from contracts.params import Params, Train
+from contracts.workspace import Workspace
 from models.network import EMBEDDING_WIDTH, Architecture, Network, build, count_parameters
 from models.preprocess import Vocabulary, fit_bins, fit_vocabulary
 from models.train import Epoch, Settings, fit, predict
@@ -20,6 +21,7 @@ from monitoring.statistics import quality
 from pipelines import checkpoint
 from pipelines.dataset import Flights, Split, read_flights, split
 from registry import tracking
+from tasks.flights.schema import SCHEMA
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +35,7 @@ def main(root: Path, params: Params) -> None:
     """
     torch.set_num_threads(1)  # more would be slower on so small a network, and change the last bits
     parts = split(read_flights(root), params.as_of)
-    with tracking.training_run(root, params) as run:
+    with tracking.training_run(Workspace(root), SCHEMA, params.model_dump(mode="json")) as run:
         network, vocabulary, history = _select(root, parts, params.train, run)
         # The first of equals, as `fit` keeps it.
         chosen = max(history, key=lambda epoch: (epoch.validation_score or 0.0, -epoch.number)).number
@@ -54,7 +56,7 @@ def main(root: Path, params: Params) -> None:
                 "refit_history": [{"epoch": i, "train_loss": loss} for i, loss in enumerate(refit_losses, 1)],
             },
         )
-        run.finish({"epochs": chosen, "auc": validation.auc, "log_loss": validation.log_loss})
+        run.finish()
 
 
 def _select(

@@ -17,8 +17,10 @@ import pytest
 import yaml
 
 from contracts.artifact import verify
+from contracts.workspace import Workspace
 from deploy.local.processes import wait_until
-from registry.tracking import connected, experiment
+from registry.connection import connected, experiment
+from tests.support.runs import children, curve
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 240  # s
@@ -185,12 +187,18 @@ def test_the_candidate_knows_its_commit(project: Path) -> None:
 
 def test_the_live_run_is_the_one_that_the_candidate_names(project: Path) -> None:
     provenance = verify(project / "artifacts/candidate", project / "secrets/signing.pub").provenance
-    with connected(project) as client:
-        runs = client.search_runs([experiment(client, project)])
+    with connected(Workspace(project)) as client:
+        place = experiment(client, Workspace(project), "flight-delay")
+        runs = [run for run in client.search_runs([place]) if "mlflow.parentRunId" not in run.data.tags]
         assert [run.info.run_id for run in runs] == [provenance.mlflow_run_id]
-        history = client.get_metric_history(provenance.mlflow_run_id, "train_loss")
+        models = children(client, runs[0])
+        history = curve(client, models["teacher"], "train_loss")
+        evaluation = json.loads((project / "reports/evaluation.json").read_bytes())
+        months = [(int(month["month"].replace("-", "")), month["auc"]) for month in evaluation["student"]["months"]]
+        assert curve(client, models["student"], "auc") == months
+    assert set(models) == {"teacher", "student", "control", "lightgbm", "logistic_regression"}
     points = json.loads((project / "reports/plots/training.json").read_bytes())
-    assert {point.step: point.value for point in history} == {point["epoch"]: point["train_loss"] for point in points}
+    assert dict(history) == {point["epoch"]: point["train_loss"] for point in points}
     assert runs[0].data.params["ingest.keep_every"] == "40"
 
 
@@ -250,7 +258,7 @@ def test_an_experiment_is_one_run_more_and_never_releases(released: tuple[Path, 
     assert store(project) == before
     candidate = verify(project / "artifacts/candidate", project / "secrets/signing.pub")
     assert candidate.digest != digest
-    with connected(project) as client:
+    with connected(Workspace(project)) as client:
         assert client.get_run(candidate.provenance.mlflow_run_id).data.params["train.epochs"] == "3"
         assert client.get_model_version_by_alias("flight-delay", "champion").tags["digest"] == digest
         assert len(client.search_model_versions("name = 'flight-delay'")) == 1

@@ -17,6 +17,7 @@ from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES
 from contracts.files import write_json
 from contracts.params import Ingest, Params, Train
 from contracts.tables import FEATURE_TABLE
+from contracts.workspace import Workspace
 from models.export import to_onnx
 from models.score import score
 from monitoring.statistics.quality import Interval
@@ -25,7 +26,10 @@ from pipelines.dataset import read_flights, split
 from pipelines.stages import compress, evaluate, train
 from pipelines.stages.compress import MAX_BYTES, decide
 from registry import tracking
+from registry.connection import connected
+from tasks.flights.schema import SCHEMA
 from tests.support.learned import PARAMS, world
+from tests.support.runs import children, curve
 
 TRAIN = Train(
     seed=0,
@@ -106,11 +110,13 @@ def test_training_tells_its_choice(root: Path) -> None:
 
 
 def test_training_is_tracked_by_its_weights(root: Path) -> None:
-    with tracking.connected(root) as client:
-        run = client.get_run(str(tracking.find_run(client, root, GOOD)))
-        curve = client.get_metric_history(run.info.run_id, "validation_auc")
+    workspace = Workspace(root)
+    with connected(workspace) as client:
+        found = tracking.find_run(client, workspace, SCHEMA, GOOD.model_dump(mode="json"))
+        run = client.get_run(str(found))
+        points = curve(client, children(client, run)["teacher"], "validation_auc")
     assert run.data.tags[tracking.WEIGHTS] == sha256((root / "artifacts/train/final.safetensors").read_bytes())
-    assert [point.step for point in curve] == [1, 2, 3]
+    assert [step for step, _ in points] == [1, 2, 3]
 
 
 def test_the_student_is_released_when_it_keeps_up(root: Path) -> None:

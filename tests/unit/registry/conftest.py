@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
@@ -10,6 +11,7 @@ from onnx import TensorProto, helper
 
 from contracts.features import CATEGORY, NUMERIC
 from contracts.params import Params, load_params
+from contracts.workspace import Workspace
 from tests.support.tiny import tiny_reference
 
 
@@ -45,12 +47,12 @@ def params() -> Params:
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """MLflow's tables, made once: that takes 1.5 s, a copy nothing."""
-    from registry.tracking import connected
+    from registry.connection import connected
 
     root = tmp_path_factory.mktemp("mlflow")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        with connected(root) as client:
+        with connected(Workspace(root)) as client:
             client.search_experiments()
     return (root / "artifacts/mlflow.db").read_bytes()
 
@@ -59,20 +61,33 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 def project(tmp_path: Path, empty_database: bytes, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Reports, weights and graphs of a project; its MLflow knows no run yet."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    month = {"month": "2013-07", "rows": 10, "positive_share": 0.2, "auc": 0.7, "log_loss": 0.5, "brier": 0.1}
+    measured = {"rows": 10, "positive_share": 0.2, "auc": 0.7, "log_loss": 0.5, "brier": 0.1, "ece": 0.02}
+
+    def later(auc: float) -> dict[str, Any]:
+        months = [{"month": f"2013-{month:02d}"} | measured | {"auc": auc - month / 1000} for month in (7, 8)]
+        return {"months": months, "mean_auc": auc}
+
+    networks = {"teacher": 0.71, "student": 0.70, "twin": 0.69}
     history = [{"epoch": epoch, "train_loss": 1 / epoch, "validation_auc": 0.7} for epoch in (1, 2)]
     for name, value in {
         "ingest": {"source_sha256": {"flights.csv.zip": "1f" * 32}},
         "validation": {},
         "features": {},
         "training": {"epochs": 2, "validation": {"auc": 0.71}},
-        "compression": {"released": "student", "student": {"auc": 0.7, "bytes": 123}, "teacher": {"auc": 0.71}},
-        "evaluation": {"released": "student", "months": [month]},
+        "compression": {"released": "student", "reason": "The student loses 0.0100 AUC (95 % interval -0.1 to 0.1)."}
+        | {name: {"auc": auc, "bytes": 123} for name, auc in networks.items()},
+        "evaluation": {"released": "student", **later(0.7)}
+        | {name: later(auc) for name, auc in networks.items()}
+        | {"baselines": {"lightgbm": later(0.72), "logistic_regression": later(0.65)}},
         "plots/training": history,
     }.items():
         path = tmp_path / f"reports/{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(value))
+    for name in ("auc_by_month", "calibration"):
+        (tmp_path / f"reports/plots/{name}.png").write_bytes(b"\x89PNG")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/features.parquet").write_bytes(b"rows")
     for folder in ("train", "compress"):
         (tmp_path / "artifacts" / folder).mkdir(parents=True)
     (tmp_path / "artifacts/mlflow.db").write_bytes(empty_database)

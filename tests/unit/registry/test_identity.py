@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from contracts.artifact import Git
+from contracts.workspace import Workspace
 from registry.identity import git_identity
 
 
@@ -33,7 +35,7 @@ def commit(repository: Path) -> str:
 
 def test_clean_commit(repository: Path) -> None:
     head = commit(repository)
-    identity = git_identity(repository)
+    identity = git_identity(Workspace(repository))
     assert (identity.commit, identity.dirty) == (head, False)
 
 
@@ -43,6 +45,12 @@ def test_clean_commit(repository: Path) -> None:
         ("pipelines/train.py", True),
         ("pipelines/new.py", True),
         ("params.yaml", True),
+        ("objectives.yaml", True),
+        ("pyproject.toml", True),
+        ("requirements/train.txt", True),
+        ("demo/page.py", False),
+        ("benchmarks/serving.py", False),
+        ("workspaces/rain/params.yaml", False),
         ("reports/training.json", False),
         ("reports/plots.json", False),
         ("dvc.lock", False),
@@ -52,12 +60,39 @@ def test_clean_commit(repository: Path) -> None:
 )
 def test_what_makes_it_dirty(repository: Path, name: str, dirty: bool) -> None:
     commit(repository)
+    (repository / name).parent.mkdir(parents=True, exist_ok=True)
     (repository / name).write_text("two\n")
-    assert git_identity(repository).dirty is dirty
+    assert git_identity(Workspace(repository)).dirty is dirty
+
+
+@pytest.mark.parametrize(
+    ("name", "dirty"),
+    [
+        ("workspaces/rain/params.yaml", True),
+        ("workspaces/rain/dvc.yaml", True),
+        ("workspaces/rain/dvc.lock", False),
+        ("pipelines/train.py", True),
+        ("requirements/train.txt", True),
+        ("params.yaml", False),
+        ("tests/test_train.py", False),
+        ("demo/page.py", False),
+    ],
+)
+def test_a_workspace_below_the_root_is_made_by_the_same_code_and_its_own_choices(
+    repository: Path, name: str, dirty: bool
+) -> None:
+    workspace = Workspace(repository / "workspaces/rain")
+    workspace.root.mkdir(parents=True)
+    workspace.params.write_text("one\n")
+    head = commit(repository)
+    assert git_identity(workspace) == Git(commit=head, dirty=False)
+    (repository / name).parent.mkdir(parents=True, exist_ok=True)
+    (repository / name).write_text("two\n")
+    assert git_identity(workspace).dirty is dirty
 
 
 def test_no_repository_and_no_commit_vouch_for_nothing(repository: Path) -> None:
     for _ in range(2):
-        identity = git_identity(repository)
+        identity = git_identity(Workspace(repository))
         assert (identity.commit, identity.dirty) == (None, True)
         subprocess.run(["git", "-C", repository, "init", "-q"], check=True)

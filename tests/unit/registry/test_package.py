@@ -16,11 +16,14 @@ from onnx import TensorProto, helper
 from contracts.artifact import CONTENT, Git, verify
 from contracts.errors import ArtifactInvalid
 from contracts.params import Params
+from contracts.workspace import Workspace
 from pipelines.stages import package
 from registry import tracking
+from registry.connection import connected
 from registry.keys import signing_keys
 from registry.packaging import Origin, write_artifact
 from tasks.flights.schema import SCHEMA
+from tests.support.runs import children, curve
 from tests.support.tiny import NOWHERE, tiny_content
 
 Graph = Callable[..., onnx.ModelProto]
@@ -39,7 +42,8 @@ def test_candidate_verifies_and_explains_itself(project: Path, params: Params) -
 
 
 def test_teacher_is_packaged_when_compress_chose_it(project: Path, params: Params, graph: Graph) -> None:
-    (project / "reports/compression.json").write_text('{"released": "teacher", "teacher": {"auc": 0.72}}')
+    path = project / "reports/compression.json"
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | {"released": "teacher", "teacher": {"auc": 0.72}}))
     teacher = graph()
     teacher.producer_name = "teacher"
     (project / "artifacts/compress/teacher.onnx").write_bytes(teacher.SerializeToString())
@@ -50,24 +54,73 @@ def test_teacher_is_packaged_when_compress_chose_it(project: Path, params: Param
 
 
 def test_manifest_names_the_run_that_made_the_weights(project: Path, params: Params) -> None:
-    with tracking.training_run(project, params) as run:
-        run.finish({"auc": 0.71})
+    with tracking.training_run(Workspace(project), SCHEMA, params.model_dump(mode="json")) as run:
+        run.log_epoch(1, {"train_loss": 0.6})
+        run.finish()
     package.main(project, params)
     assert _provenance(project)["mlflow_run_id"] == run.run_id
-    with tracking.connected(project) as client:
+    with connected(Workspace(project)) as client:
         found = client.get_run(run.run_id)
-        assert found.data.metrics["auc/2013-07"] == 0.7
+        teacher = children(client, found)["teacher"]
+        assert curve(client, teacher, "train_loss") == [(1, 0.6)]  # as it was watched
+        assert curve(client, teacher, "auc") == [(201307, 0.703), (201308, 0.702)]
         assert {file.path for file in client.list_artifacts(run.run_id, "reports")} >= {"reports/evaluation.json"}
-        assert [file.path for file in client.list_artifacts(run.run_id, "plots")] == ["plots/training.json"]
+        plots = [file.path for file in client.list_artifacts(run.run_id, "plots")]
+        assert plots == ["plots/auc_by_month.png", "plots/calibration.png", "plots/training.json"]
+
+
+def test_every_model_is_a_child_with_its_own_parameters_and_months_as_steps(project: Path, params: Params) -> None:
+    package.main(project, params)
+    with connected(Workspace(project)) as client:
+        parent = client.get_run(_provenance(project)["mlflow_run_id"])
+        models = children(client, parent)
+        assert set(models) == {"teacher", "student", "control", "lightgbm", "logistic_regression"}
+        for name, auc in {"student": 0.70, "control": 0.69, "lightgbm": 0.72, "logistic_regression": 0.65}.items():
+            assert curve(client, models[name], "auc") == [(201307, auc - 0.007), (201308, auc - 0.008)]
+            assert curve(client, models[name], "ece") == [(201307, 0.02), (201308, 0.02)]
+    student, lightgbm = models["student"].data, models["lightgbm"].data
+    assert student.metrics["validation.auc"] == 0.70
+    assert student.metrics["bytes"] == 123
+    assert student.params["compress.prune"] == str(params.compress.prune)
+    assert "train.hidden" not in student.params
+    assert not [name for name in lightgbm.params if name.startswith("compress.")]
+    assert all(run.info.status == "FINISHED" for run in models.values())
+    # The training's own figures are the released model's, as the manifest has them, and nothing else.
+    assert parent.data.metrics == {"auc": 0.70, "bytes": 123}
+    assert parent.data.params["train.hidden"] == str(params.train.hidden)
+
+
+def test_packaged_again_no_point_is_told_twice_and_other_reports_replace_the_children(
+    project: Path, params: Params
+) -> None:
+    package.main(project, params)
+    run_id = _provenance(project)["mlflow_run_id"]
+    with connected(Workspace(project)) as client:
+        before = children(client, client.get_run(run_id))
+    package.main(project, params)
+    report = json.loads((project / "reports/evaluation.json").read_bytes())
+    with connected(Workspace(project)) as client:
+        again = children(client, client.get_run(run_id))
+        assert {run.info.run_id for run in again.values()} == {run.info.run_id for run in before.values()}
+        assert len(curve(client, again["teacher"], "auc")) == 2
+        assert len(curve(client, again["teacher"], "train_loss")) == 2
+    report["baselines"]["lightgbm"]["months"][0]["auc"] = 0.5
+    (project / "reports/evaluation.json").write_text(json.dumps(report))
+    package.main(project, params)
+    with connected(Workspace(project)) as client:
+        other = children(client, client.get_run(run_id))
+        assert curve(client, other["lightgbm"], "auc")[0] == (201307, 0.5)
+        assert curve(client, other["teacher"], "train_loss") == [(1, 1.0), (2, 0.5)]
 
 
 def test_lost_run_is_logged_anew_from_the_reports(project: Path, params: Params) -> None:
     package.main(project, params)
-    with tracking.connected(project) as client:
+    with connected(Workspace(project)) as client:
         run = client.get_run(_provenance(project)["mlflow_run_id"])
-        losses = client.get_metric_history(run.info.run_id, "train_loss")
-    assert [(point.step, point.value) for point in losses] == [(1, 1.0), (2, 0.5)]
-    assert run.data.metrics["validation.auc"] == 0.71
+        teacher = children(client, run)["teacher"]
+        assert curve(client, teacher, "train_loss") == [(1, 1.0), (2, 0.5)]
+    assert teacher.data.metrics["validation.auc"] == 0.71
+    assert teacher.data.metrics["epochs"] == 2
     assert run.data.params["train.epochs"] == str(params.train.epochs)
     assert run.info.status == "FINISHED"
 
