@@ -60,12 +60,12 @@ def _scores_agree(e: Evidence, name: str, differences: NDArray[np.float64], rows
 
 
 def measured_auc_is_the_evaluated_one(e: Evidence) -> Check:
-    measured = {month["month"]: month for month in e.monitoring["months"]}
+    measured = {month.month: month.quality for month in e.monitoring.months}
     offs: dict[str, float] = {}
     for month in e.evaluation["months"]:
-        seen = (measured.get(month["month"]) or {}).get("quality")
-        same_rows = seen is not None and seen["rows"] == month["rows"]
-        offs[month["month"]] = abs(seen["auc"] - month["auc"]) if seen and same_rows else float("inf")
+        seen = measured.get(month["month"])
+        same_rows = seen is not None and seen.rows == month["rows"]
+        offs[month["month"]] = abs(seen.auc - month["auc"]) if seen and same_rows else float("inf")
     unknown = [month for month, off in offs.items() if off == float("inf")]
     worst = max(offs.values(), default=float("inf"))
     return Check(

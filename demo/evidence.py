@@ -13,6 +13,7 @@ from contracts.files import write_atomic
 from contracts.objectives import LATENCY_EDGES, Objectives
 from contracts.reports import write_report
 from contracts.reports.demo import Compared, Latency, ReplayReport
+from contracts.reports.monitoring import Monitoring
 from contracts.schema import Schema
 
 PROTOCOLS: Final = ("rest", "grpc")
@@ -172,7 +173,7 @@ class Evidence:
     alone: NDArray[np.float64]
     together: NDArray[np.float64]
     latency_rounds_ms: dict[str, list[float]]
-    monitoring: dict[str, Any]
+    monitoring: Monitoring
     evaluation: dict[str, Any]
     model_bytes: int
     tolerated: list[Answer]

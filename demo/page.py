@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from contracts.artifact import Provenance
 from contracts.reports.demo import DemoReport
+from contracts.reports.monitoring import Month, Task
 from contracts.workspace import Workspace
 from demo.evidence import LATENCY_EDGES_MS, PROTOCOLS, Evidence
 from monitoring.monitor.page import heat
@@ -39,8 +40,8 @@ def draw(workspace: Workspace, report: DemoReport, evidence: Evidence | None) ->
 
 def describe(workspace: Workspace, evidence: Evidence) -> dict[str, Any]:
     """What the template shows of a whole run."""
-    evaluation, months = evidence.evaluation, evidence.monitoring["months"]
-    measured = {m["month"]: m for m in months}
+    evaluation, monitoring = evidence.evaluation, evidence.monitoring
+    measured = {month.month: month for month in monitoring.months}
     names = [m["month"] for m in evaluation["months"]]
     return {
         "schema": evidence.schema,
@@ -48,22 +49,22 @@ def describe(workspace: Workspace, evidence: Evidence) -> dict[str, Any]:
         "months": names,
         "measured": [measured.get(name) for name in names],
         "quality_chart": line_chart("AUC by month", names, _auc_lines(evaluation, measured)),
-        "drift": heat([m for m in (measured.get(name) for name in names) if m]),
+        "drift": heat(Task.of(evidence.schema), [m for m in (measured.get(name) for name in names) if m]),
         "replay": evidence.replay.summary(),
         "histograms": {name: _histogram(evidence, name) for name in PROTOCOLS},
         "latency_rounds_ms": evidence.latency_rounds_ms,
         "sizes": _sizes(workspace, evaluation),
         "released": evaluation["released"],
         "as_of": f"{(as_of := date.fromisoformat(evaluation['as_of'])).day} {as_of:%B %Y}",
-        "errors": evidence.monitoring["errors"],
+        "errors": monitoring.errors,
         "memory": evidence.memory,
         "training_rows": evidence.training_rows,
     }
 
 
-def _auc_lines(evaluation: dict[str, Any], measured: dict[str, Any]) -> list[Line]:
+def _auc_lines(evaluation: dict[str, Any], measured: dict[str, Month]) -> list[Line]:
     names = [m["month"] for m in evaluation["months"]]
-    ours = [((measured.get(name) or {}).get("quality") or {}).get("auc") for name in names]
+    ours = [m.quality.auc if (m := measured.get(name)) and m.quality else None for name in names]
     baselines = evaluation["baselines"]
     return [
         Line("logistic", "third", list(_by_month(baselines["logistic_regression"]["months"], names))),

@@ -23,6 +23,7 @@ from contracts.files import write_atomic
 from contracts.objectives import load_objectives
 from contracts.reports import write_report
 from contracts.reports.demo import Check, DemoReport
+from contracts.reports.monitoring import Monitoring
 from contracts.schema import Schema
 from contracts.settings import clean_environment
 from contracts.store import load_champion
@@ -38,7 +39,7 @@ from demo.server import Server, refused_start, serving
 from deploy.local.processes import wait_until
 from monitoring.log.reader import read_predictions
 from monitoring.monitor import job
-from monitoring.monitor.calendar import new_york_months
+from monitoring.monitor.calendar import months_of
 from registry.release import release
 
 logger = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ class Served:
     """What was seen while the service ran; the fields are `Evidence`'s."""
 
     replay: Replay
-    monitoring: dict[str, Any]
+    monitoring: Monitoring
     scraped: Scraped | None
     logged_ids: NDArray[np.str_]
     logged_scores: NDArray[np.float64]
@@ -137,8 +138,8 @@ def _serve(workspace: Workspace, state: Path, schema: Schema, first: str, last: 
             store=workspace.store, public_key=workspace.public_key,
         )  # fmt: skip
         seen = scraped()
-    logged = read_predictions(server.database_url, *_span(first, last))
-    months, ids = new_york_months(logged.event_time), logged.request_id.astype(str)
+    logged = read_predictions(server.database_url, *_span(first, last), schema)
+    months, ids = months_of(logged.event_time, schema.calendar), logged.request_id.astype(str)
     chosen = (months >= first) & (months <= last) & ~np.char.startswith(ids, PREFIX)
     return probes, Served(sent, monitoring, seen, ids[chosen], logged.score[chosen])
 

@@ -20,7 +20,10 @@ _decode_strings = msgspec.json.Decoder(list[str]).decode
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """Logged rows and their labels, by `event_time`, then key. Instants are UTC."""
+    """Logged rows and their labels, by `event_time`, then key. Instants are UTC.
+
+    Rows that another schema's width left out are counted in `other_inputs`, and are in no array.
+    """
 
     request_id: NDArray[np.object_]  # [n] of str
     digest: NDArray[np.object_]  # [n] of str
@@ -32,13 +35,14 @@ class Predictions:
     score: NDArray[np.float64]  # [n]
     label: NDArray[np.float64]  # [n], 0 or 1; NaN: no label yet
     duration_us: NDArray[np.int64]  # [n]
+    other_inputs: int
 
 
 def read_predictions(database_url: str, first: datetime, last: datetime, schema: Schema | None = None) -> Predictions:
     """Rows with `first <= event_time < last` (UTC without a zone).
 
     Args:
-        schema: rows of models with another number of features are left out; None: there may be none.
+        schema: rows of models with another number of features are left out and counted; None: there may be none.
 
     Raises:
         DataError: there is no prediction log at this address, or rows of several schemas where one is expected.
@@ -47,7 +51,7 @@ def read_predictions(database_url: str, first: datetime, last: datetime, schema:
     return _read(database_url, sa.select(PREDICTIONS).where(moment >= first, moment < last).subquery(), schema)
 
 
-def read_newest(database_url: str, digest: str, since: datetime, rows: int) -> Predictions:
+def read_newest(database_url: str, digest: str, since: datetime, rows: int, schema: Schema) -> Predictions:
     """The `rows` newest that this model answered, by arrival, none that arrived before `since` (UTC without a zone).
 
     Raises:
@@ -60,7 +64,7 @@ def read_newest(database_url: str, digest: str, since: datetime, rows: int) -> P
         .order_by(p.received_at.desc(), p.request_id, p.row)
         .limit(rows)
     )
-    return _read(database_url, newest.subquery())
+    return _read(database_url, newest.subquery(), schema)
 
 
 def newest_models(database_url: str, rows: int) -> set[str]:
@@ -86,7 +90,7 @@ def newest_before(database_url: str, moment: datetime) -> datetime | None:
     return found
 
 
-def _read(database_url: str, chosen: sa.Subquery, schema: Schema | None = None) -> Predictions:
+def _read(database_url: str, chosen: sa.Subquery, schema: Schema | None) -> Predictions:
     p, la = chosen.c, LABELS.c
     query = (
         sa.select(
@@ -96,11 +100,12 @@ def _read(database_url: str, chosen: sa.Subquery, schema: Schema | None = None) 
         .outerjoin_from(chosen, LABELS, sa.and_(p.request_id == la.request_id, p.row == la.row))
         .order_by(p.event_time, p.request_id, p.row)
     )
-    rows = [(_decode_numbers(row.numeric), _decode_strings(row.category), row) for row in _rows(database_url, query)]
-    widths = {(len(numeric), len(category)) for numeric, category, _ in rows}
-    if schema is not None:
+    found = [(_decode_numbers(row.numeric), _decode_strings(row.category), row) for row in _rows(database_url, query)]
+    if schema is None:
+        widths = {(len(numeric), len(category)) for numeric, category, _ in found}
+    else:
         widths = {(len(schema.numeric), len(schema.category))}
-        rows = [row for row in rows if (len(row[0]), len(row[1])) in widths]
+    rows = [row for row in found if (len(row[0]), len(row[1])) in widths]
     if len(widths) > 1:
         raise DataError(
             f"rows that are read together must be of one schema, got {sorted(widths)} numbers and categories; "
@@ -119,6 +124,7 @@ def _read(database_url: str, chosen: sa.Subquery, schema: Schema | None = None) 
         score=np.array([row.score for row in values], np.float64),
         label=np.array([row.value for row in values], np.float64),  # NULL becomes NaN
         duration_us=np.array([row.duration_us for row in values], np.int64),
+        other_inputs=len(found) - len(rows),
     )
 
 

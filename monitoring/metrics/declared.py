@@ -6,7 +6,7 @@ the number of series is bounded; tests/contract/test_metrics.py counts them. Eac
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Metric
@@ -144,12 +144,11 @@ class MonitorMetrics(_Declared):
     """What the monitor found in its newest window. NaN is unknown; a `last_run` of 0 is never.
 
     Args:
-        schema: of the model that is watched; None, as long as the monitor has not run: no feature has a series yet.
+        features: names of the schema's features; none as long as the monitor has not run, so none has a series yet.
     """
 
-    def __init__(self, schema: Schema | None) -> None:
+    def __init__(self, features: Sequence[str]) -> None:
         super().__init__()
-        features = () if schema is None else schema.names
         self.last_run = self._gauge("monitor_last_run_timestamp_seconds", "When the monitor last finished; 0: never.")
         self.window_end = self._gauge("monitor_window_end_timestamp_seconds", "Last instant that the numbers describe.")
         quality = self._gauge("quality", "Measured quality of the served model in the window.", ("measure",))

@@ -1,4 +1,13 @@
-"""Months of departures, in New York's time, and the instants of the log that belong to them."""
+"""Months of a task's calendar, and the instants of the log that belong to them.
+
+>>> from contracts.schema import Calendar
+>>> india = Calendar("Asia/Kolkata", horizon_minutes=120, label_delay_minutes=60)
+>>> begin, end = month_instants("2013-07", india)  # midnight there is 18:30 UTC; asked two hours before
+>>> str(begin), str(end)
+('2013-06-30 16:30:00', '2013-07-31 16:30:00')
+>>> months_of(np.array(["2013-06-30T16:29", "2013-06-30T16:30"], "datetime64[us]"), india).tolist()
+['2013-06', '2013-07']
+"""
 
 from datetime import UTC, datetime, timedelta
 from itertools import chain, pairwise
@@ -8,24 +17,24 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.features import HORIZON_HOURS
+from contracts.schema import Calendar
 from monitoring.log.reader import newest_before
 
-NEW_YORK: Final = ZoneInfo("America/New_York")
 MONTHS: Final = 12  # with rows, at most: the work of a run does not grow with the log
 AHEAD: Final = timedelta(days=1)  # what a caller's clock may be ahead
 Months = NDArray[np.str_]
 
 
-def wanted_months(database_url: str, first: str | None, last: str | None) -> list[str]:
+def wanted_months(database_url: str, calendar: Calendar, first: str | None, last: str | None) -> list[str]:
     """Months of `first` to `last`; without them, the newest `MONTHS` that the log has a row of. Those between, too.
 
-    A pause of a year is none: a replay of 2013 and a request of today do not make a page of all years between.
+    Months in a pause of a year or more are left out: a replay of 2013 and a request of today do not make a page of all
+    years between.
 
     Raises:
         DataError: there is no prediction log at this address.
     """
-    found = seen_months(database_url)
+    found = seen_months(database_url, calendar)
     bounds = [name for name in (first, last) if name]
     wanted = [m for m in found if (first or m) <= m <= (last or m)]
     names = sorted({*wanted, *bounds})
@@ -37,34 +46,37 @@ def wanted_months(database_url: str, first: str | None, last: str | None) -> lis
     return sorted({*names, *chain.from_iterable(between)})
 
 
-def seen_months(database_url: str) -> list[str]:
+def seen_months(database_url: str, calendar: Calendar) -> list[str]:
     """The newest `MONTHS` that have a row, in order. Rows of which the caller's clock was far ahead are in none."""
     before = datetime.now(UTC).replace(tzinfo=None) + AHEAD
     names: list[str] = []
     while len(names) < MONTHS and (newest := newest_before(database_url, before)) is not None:
-        names.append(new_york_months(np.array([newest], "datetime64[us]")).tolist()[0])
-        before, _ = month_instants(names[-1])
+        names.append(months_of(np.array([newest], "datetime64[us]"), calendar).tolist()[0])
+        before, _ = month_instants(names[-1], calendar)
     return names[::-1]
 
 
-def new_york_months(event_time: NDArray[np.datetime64]) -> Months:
-    """[n] of "2013-07": the month, in New York, of the departure that was asked about.
+def months_of(event_time: NDArray[np.datetime64], calendar: Calendar) -> Months:
+    """[n] of "2013-07": the month, in the calendar's zone, of the moment that was predicted about.
 
     Args:
-        event_time: datetime64 [n], UTC: when it was asked, `HORIZON_HOURS` before departure.
+        event_time: datetime64 [n], UTC: when it was asked, the calendar's horizon before that moment.
     """
-    # New York's offset is whole hours, so the hour decides, and few of them are distinct.
-    hours, inverse = np.unique(event_time.astype("datetime64[h]") + HORIZON_HOURS, return_inverse=True)
-    local = [hour.replace(tzinfo=UTC).astimezone(NEW_YORK) for hour in hours.astype("datetime64[s]").tolist()]
-    return np.array([f"{hour:%Y-%m}" for hour in local], dtype="U7")[inverse]
+    if len(event_time) == 0:
+        return np.array([], "U7")
+    about = (event_time + np.timedelta64(calendar.horizon_minutes, "m")).astype("datetime64[M]")
+    # A zone is at most a day off UTC, so a month before and after the UTC ones are enough.
+    names = np.arange(about.min() - 1, about.max() + 2).astype(str)
+    begins = np.array([month_instants(name, calendar)[0] for name in names.tolist()], "datetime64[us]")
+    return names[np.searchsorted(begins, event_time, side="right") - 1].astype("U7")
 
 
-def month_instants(month: str) -> tuple[datetime, datetime]:
-    """Half-open span of `event_time`, UTC without a zone, of this month of departures in New York."""
+def month_instants(month: str, calendar: Calendar) -> tuple[datetime, datetime]:
+    """Half-open span of `event_time`, UTC without a zone, of what was predicted about this month."""
+    zone, horizon = ZoneInfo(calendar.time_zone), timedelta(minutes=calendar.horizon_minutes)
     after = str(np.datetime64(month, "M") + 1)
     begin, end = (
-        datetime.fromisoformat(f"{name}-01").replace(tzinfo=NEW_YORK).astimezone(UTC).replace(tzinfo=None)
-        - timedelta(hours=HORIZON_HOURS)
+        datetime.fromisoformat(f"{name}-01").replace(tzinfo=zone).astimezone(UTC).replace(tzinfo=None) - horizon
         for name in (month, after)
     )
     return begin, end

@@ -12,20 +12,25 @@ from typing import Any, Final
 
 import numpy as np
 
-from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES, Category, Numeric
+from contracts.reports.monitoring import FeatureDrift, Method
+from contracts.schema import Category, Numeric, Schema
 
-NAMES: Final = (*NUMERIC_NAMES, *CATEGORY_NAMES)
-# Wasserstein distance in standard deviations of the reference; Jensen-Shannon distance, 0 to 1. Neither turns every
-# tiny shift of a large month into an alarm, as a test of significance does (Kolmogorov-Smirnov fires at .5 %).
-METHODS: Final = {**dict.fromkeys(NUMERIC_NAMES, "wasserstein"), **dict.fromkeys(CATEGORY_NAMES, "jensenshannon")}
-# One for all, Evidently's own. Weather has seasons: these months cross it in many columns, which is no fault.
-THRESHOLDS: Final = dict.fromkeys(NAMES, 0.1)
 MIN_ROWS: Final = 30  # known values of a feature, below which a distance says nothing
+
+
+def methods(schema: Schema) -> dict[str, Method]:
+    """Distance of each feature, in the schema's order.
+
+    Wasserstein distance in standard deviations of the reference; Jensen-Shannon distance, 0 to 1. Neither turns every
+    tiny shift of a large month into an alarm, as a test of significance does (Kolmogorov-Smirnov fires at .5 %).
+    """
+    numbers: dict[str, Method] = dict.fromkeys(schema.numeric_names, "wasserstein")
+    return numbers | dict.fromkeys(schema.category_names, "jensenshannon")
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Rows to compare. `numeric` float32 [n, 31], NaN is missing; `category` str [n, 3], "" is missing."""
+    """Rows to compare. `numeric` float32 [n, k], NaN is missing; `category` str [n, c], "" is missing."""
 
     numeric: Numeric
     category: Category
@@ -40,55 +45,49 @@ class Sample:
         chosen = np.sort(np.random.default_rng(seed).choice(len(self), rows, replace=False))
         return Sample(self.numeric[chosen], self.category[chosen])
 
-    def missing(self) -> dict[str, float]:
-        """Share of missing values by feature."""
+    def missing(self) -> list[float]:
+        """Share of missing values by feature, numbers first."""
         numeric, category = np.isnan(self.numeric).mean(axis=0), (self.category == "").mean(axis=0)
-        return dict(zip(NAMES, [*numeric.tolist(), *category.tolist()], strict=True))
+        return [*numeric.tolist(), *category.tolist()]
 
 
-@dataclass(frozen=True, slots=True)
-class FeatureDrift:
-    """One feature in one month. `value` is None where there was too little to compare, and `reason` says so."""
+def compare(
+    reference: Sample, current: Sample, schema: Schema, threshold: float
+) -> tuple[tuple[FeatureDrift, ...], bytes | None]:
+    """Distance of each feature from the reference, in the schema's order, and Evidently's HTML about them.
 
-    feature: str
-    method: str
-    threshold: float
-    value: float | None
-    drifted: bool | None
-    missing_share: float
-    reference_missing_share: float
-    reason: str | None = None
-
-
-def compare(reference: Sample, current: Sample) -> tuple[list[FeatureDrift], bytes | None]:
-    """Distance of each feature from the reference, in the contract's order, and Evidently's HTML about them.
+    Args:
+        threshold: distance from which on a feature has drifted, one for all.
 
     Returns:
         No HTML (None) when no feature can be compared.
     """
-    missing, reference_missing = current.missing(), reference.missing()
+    missing = dict(zip(schema.names, zip(current.missing(), reference.missing(), strict=True), strict=True))
     known = {
-        name: min(len(current) * (1 - missing[name]), len(reference) * (1 - reference_missing[name])) for name in NAMES
+        name: min(len(current) * (1 - absent), len(reference) * (1 - reference_absent))
+        for name, (absent, reference_absent) in missing.items()
     }
-    comparable = [name for name in NAMES if known[name] >= MIN_ROWS]
-    values, html = _evidently(reference, current, comparable) if comparable else ({}, None)
-    features = [
+    comparable = [name for name in schema.names if known[name] >= MIN_ROWS]
+    values, html = _evidently(reference, current, comparable, schema, threshold) if comparable else ({}, None)
+    features = tuple(
         FeatureDrift(
             feature=name,
-            method=METHODS[name],
-            threshold=THRESHOLDS[name],
+            method=method,
+            threshold=threshold,
             value=values.get(name),
-            drifted=values[name] >= THRESHOLDS[name] if name in values else None,
-            missing_share=missing[name],
-            reference_missing_share=reference_missing[name],
+            drifted=values[name] >= threshold if name in values else None,
+            missing_share=missing[name][0],
+            reference_missing_share=missing[name][1],
             reason=None if name in values else f"fewer than {MIN_ROWS} known values to compare",
         )
-        for name in NAMES
-    ]
+        for name, method in methods(schema).items()
+    )
     return features, html
 
 
-def _evidently(reference: Sample, current: Sample, names: list[str]) -> tuple[dict[str, float], bytes]:
+def _evidently(
+    reference: Sample, current: Sample, names: list[str], schema: Schema, threshold: float
+) -> tuple[dict[str, float], bytes]:
     os.environ["DO_NOT_TRACK"] = "1"  # Evidently reads it when it is imported
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its libraries': deprecations at import, 0 / 0 where a column is constant
@@ -96,25 +95,28 @@ def _evidently(reference: Sample, current: Sample, names: list[str]) -> tuple[di
         from evidently.presets import DataDriftPreset
 
         definition = DataDefinition(
-            numerical_columns=[name for name in NUMERIC_NAMES if name in names],
-            categorical_columns=[name for name in CATEGORY_NAMES if name in names],
+            numerical_columns=[name for name in schema.numeric_names if name in names],
+            categorical_columns=[name for name in schema.category_names if name in names],
         )
+        by_name = methods(schema)
         preset = DataDriftPreset(
             columns=names,
-            per_column_method={name: METHODS[name] for name in names},
-            per_column_threshold={name: THRESHOLDS[name] for name in names},
+            per_column_method={name: by_name[name] for name in names},
+            per_column_threshold=dict.fromkeys(names, threshold),
         )
-        old = Dataset.from_pandas(_frame(reference, names), data_definition=definition)
-        new = Dataset.from_pandas(_frame(current, names), data_definition=definition)
+        old = Dataset.from_pandas(_frame(reference, names, schema), data_definition=definition)
+        new = Dataset.from_pandas(_frame(current, names, schema), data_definition=definition)
         run = Report([preset]).run(new, old)
         return _values(run.dict()), run.get_html_str(as_iframe=False).encode()
 
 
-def _frame(sample: Sample, names: list[str]) -> Any:
+def _frame(sample: Sample, names: list[str], schema: Schema) -> Any:
     import pandas as pd
 
-    numeric = {name: sample.numeric[:, i] for i, name in enumerate(NUMERIC_NAMES)}
-    category = {name: np.where(c == "", None, c) for name, c in zip(CATEGORY_NAMES, sample.category.T, strict=True)}
+    numeric = dict(zip(schema.numeric_names, sample.numeric.T, strict=True))
+    category = {
+        name: np.where(c == "", None, c) for name, c in zip(schema.category_names, sample.category.T, strict=True)
+    }
     return pd.DataFrame({**numeric, **category})[names]
 
 

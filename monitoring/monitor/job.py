@@ -8,15 +8,31 @@ import urllib.request
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.error import URLError
 
 import msgspec
 
 from contracts.artifact import Artifact
-from contracts.files import write_atomic, write_json
+from contracts.files import write_atomic
+from contracts.objectives import Objectives, load_objectives
 from contracts.reference import unpack
+from contracts.reports import write_report
+from contracts.reports.monitoring import (
+    FORMAT,
+    Limits,
+    Monitoring,
+    Month,
+    Protocol,
+    ReferenceSize,
+    Release,
+    Summary,
+    Task,
+    Window,
+)
+from contracts.schema import Schema
 from contracts.store import load_champion
+from contracts.workspace import Workspace
 from monitoring.log.reader import newest_models, read_newest, read_predictions
 from monitoring.monitor import results
 from monitoring.monitor.calendar import month_instants, wanted_months
@@ -25,21 +41,23 @@ from monitoring.monitor.summary import PROTOCOLS, summarise
 
 logger = logging.getLogger(__name__)
 
-# The window of the gauges: four weeks, as flights have weekly habits, and a month's flights out of New York at most.
-WINDOW: Final = timedelta(days=28)
-WINDOW_ROWS: Final = 30_000
-# With fewer the standard error of an AUC is above half of the alarm's margin (Hanley and McNeil 1982, at .75).
-WINDOW_LABELS: Final = 100  # of each class
-SERVED_ROWS: Final = 100  # newest answers that say which model is served: a rollout has both for seconds
+SERVED_ROWS: Final = 100  # newest answers that say which model is served: during a rollout both are, for seconds
 REQUESTS: Final = "windsock_requests"  # monitoring.metrics.declared; the parser drops the suffix `_total`
+Errors = tuple[dict[Protocol, int] | None, str | None]  # by protocol, or why they are unknown
+Pages = dict[str, bytes]  # "2013-07" or "window" -> Evidently's HTML
 
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """The release that is watched, and the sample of its training rows."""
+    """The release that is monitored, the sample of its training rows, and what it is held against."""
 
     artifact: Artifact
     reference: Sample
+    objectives: Objectives
+
+    @property
+    def schema(self) -> Schema:
+        return self.artifact.schema
 
 
 def run(
@@ -52,102 +70,127 @@ def run(
     store: Path,
     public_key: Path,
     files: bool = True,
-) -> dict[str, Any]:
+) -> Monitoring:
     """Report the log by month and its newest window, and write the result to the log's database.
 
     Args:
-        root: `reports/monitoring.json` and `reports/monitoring/<month>.html` are written there, unless not `files`.
+        root: the workspace; `objectives.yaml` is read there, and `reports/monitoring.json` and
+            `reports/monitoring/<month>.html` are written there, unless not `files`.
         metrics_url: of the service, for its errors since it started; None leaves them unknown.
-        first: first month, "2013-07", inclusive; None is the log's first, of the newest `months.MONTHS`.
+        first: first month, "2013-07", inclusive; None is the log's first, of the newest `calendar.MONTHS`.
         last: last month, inclusive; None is the log's last.
-        store: of released models; its champion tells what inputs and quality were promised.
+        store: of released models; its champion tells schema, inputs and quality that were promised.
 
     Raises:
         ArtifactInvalid: no champion, or one that does not verify.
         DataError: no prediction log at this address. An empty one is reported as unknown.
+        ParameterError: `objectives.yaml` names or sets what it may not.
         Unavailable: the database takes no result.
     """
+    workspace = Workspace(root)
+    objectives = load_objectives(workspace.objectives)
     artifact = load_champion(store, public_key)
     sample = unpack(artifact.reference, artifact.schema)
-    champion = Champion(artifact, Sample(sample.numeric, sample.category))
+    champion = Champion(artifact, Sample(sample.numeric, sample.category), objectives)
     now = datetime.now(UTC)
-    pages: dict[str, bytes] = {}
-    names = wanted_months(database_url, first, last)
-    report = {
-        "generated_at": now.isoformat(timespec="seconds"),
-        "release": _release(artifact),
-        "schema": msgspec.json.decode(msgspec.json.encode(artifact.schema)),  # lists, as the database gives it back
-        "reference": {"rows": len(champion.reference)},
-        "months": [_month(name, database_url, champion.reference, pages) for name in names],
-        "window": _window(database_url, now, champion, pages),
-        **errors(metrics_url),
-    }
+    pages: Pages = {}
+    names = wanted_months(database_url, artifact.schema.calendar, first, last)
+    counted, why = errors(metrics_url)
+    made = artifact.manifest
+    report = Monitoring(
+        format=FORMAT,
+        generated_at=now.isoformat(timespec="seconds"),
+        task=Task.of(artifact.schema),
+        limits=Limits(objectives.quality_margin, objectives.monitor_silent_hours),
+        release=Release(artifact.digest, made.released, made.as_of, made.metrics),
+        reference=ReferenceSize(len(champion.reference)),
+        months=tuple(_month(name, database_url, champion, pages) for name in names),
+        window=_window(database_url, now, champion, pages),
+        errors=counted,
+        errors_unknown=why,
+    )
     if files:
         for name, html in pages.items():
-            write_atomic(root / "reports/monitoring" / f"{name}.html", html)
-        write_json(root / "reports/monitoring.json", report)
+            write_atomic(workspace.monitoring_page(name), html)
+        write_report(workspace.report("monitoring"), report)
     results.save(database_url, report, pages)
     return report
 
 
-def _release(artifact: Artifact) -> dict[str, Any]:
-    made = artifact.manifest
-    return {"digest": artifact.digest, "released": made.released, "as_of": made.as_of, "metrics": made.metrics}
-
-
-def _month(month: str, database_url: str, reference: Sample, pages: dict[str, bytes]) -> dict[str, Any]:
-    log = read_predictions(database_url, *month_instants(month))
-    summary, html = summarise(log, reference, path=f"monitoring/{month}.html")
+def _month(month: str, database_url: str, champion: Champion, pages: Pages) -> Month:
+    schema = champion.schema
+    log = read_predictions(database_url, *month_instants(month, schema.calendar), schema)
+    distance = champion.objectives.drift_distance
+    summary, html = summarise(log, champion.reference, schema, distance, path=f"monitoring/{month}.html")
     if html:
         pages[month] = html
-    _say(month, summary)
-    return {"month": month, **summary}
+    _tell(month, summary, schema)
+    return Month(**msgspec.structs.asdict(summary), month=month)
 
 
-def _window(database_url: str, now: datetime, champion: Champion, pages: dict[str, bytes]) -> dict[str, Any]:
+def _window(database_url: str, now: datetime, champion: Champion, pages: Pages) -> Window:
     """The champion's newest answers, by their arrival: no caller's clock moves it, and no other model is in it."""
-    log = read_newest(database_url, champion.artifact.digest, now.replace(tzinfo=None) - WINDOW, WINDOW_ROWS)
-    summary, html = summarise(log, champion.reference, labels_of_each=WINDOW_LABELS, path="monitoring/window.html")
+    schema, digest, wanted = champion.schema, champion.artifact.digest, champion.objectives
+    since = now.replace(tzinfo=None) - timedelta(days=wanted.window_days)
+    log = read_newest(database_url, digest, since, wanted.window_rows, schema)
+    summary, html = summarise(
+        log, champion.reference, schema, wanted.drift_distance,
+        labels_of_each=wanted.window_labels, path="monitoring/window.html",
+    )  # fmt: skip
     if html:
         pages["window"] = html
-    if summary["rows"] == 0:
-        who = f"the champion {champion.artifact.version}"
-        summary["quality_unknown"] = f"{who} has answered nothing in the newest {WINDOW.days} days"
+    if why := _not_served(database_url, champion, summary.rows):
+        summary = msgspec.structs.replace(summary, quality=None, quality_unknown=why)
+    _tell("newest", summary, schema)
+    first, last = (f"{log.received_at.min()}Z", f"{log.received_at.max()}Z") if summary.rows else (None, None)
+    return Window(**msgspec.structs.asdict(summary), days=wanted.window_days, first=first, last=last)
+
+
+def _not_served(database_url: str, champion: Champion, rows: int) -> str | None:
+    """Why the window says nothing about what is served; None: it does.
+
+    Args:
+        rows: of the window.
+    """
+    artifact = champion.artifact
     served = newest_models(database_url, SERVED_ROWS)
-    if served and champion.artifact.digest not in served:
+    if served and artifact.digest not in served:
         others = ", ".join(sorted(digest[:12] for digest in served))
-        why = f"the newest answers are of {others}, and what is watched is {champion.artifact.version}"
-        summary |= {"quality": None, "quality_unknown": why}
-    _say("newest", summary)
-    first, last = (f"{log.received_at.min()}Z", f"{log.received_at.max()}Z") if summary["rows"] else (None, None)
-    return {"days": WINDOW.days, "first": first, "last": last, **summary}
+        return f"the newest answers are of {others}, and what is monitored is {artifact.version}"
+    if rows == 0:
+        days = champion.objectives.window_days
+        return f"the champion {artifact.version} has answered nothing in the newest {days} days"
+    return None
 
 
-def errors(metrics_url: str | None) -> dict[str, Any]:
+def errors(metrics_url: str | None) -> Errors:
     """Refused and failed requests by protocol since the service started, from its Prometheus page."""
     if metrics_url is None:
-        return {"errors": None, "errors_unknown": "no address of the service's metrics was given"}
+        return None, "no address of the service's metrics was given"
     from prometheus_client.parser import text_string_to_metric_families
 
     try:
         with urllib.request.urlopen(metrics_url, timeout=5) as answer:  # noqa: S310 - the operator's own address
             families = list(text_string_to_metric_families(answer.read().decode()))
     except (URLError, OSError, ValueError) as error:
-        return {"errors": None, "errors_unknown": f"{metrics_url} must answer with Prometheus metrics, got: {error}"}
+        return None, f"{metrics_url} must answer with Prometheus metrics, got: {error}"
     counted = [s for family in families if family.name == REQUESTS for s in family.samples if s.name.endswith("_total")]
     if not counted:
-        return {"errors": None, "errors_unknown": f"{metrics_url} must have {REQUESTS}_total, got a page without"}
+        return None, f"{metrics_url} must have {REQUESTS}_total, got a page without"
     counts = dict.fromkeys(PROTOCOLS, 0)
     for sample in counted:
-        if sample.labels["code"] != "ok":
-            counts[sample.labels["protocol"]] += int(sample.value)
-    return {"errors": counts, "errors_unknown": None}
+        for protocol in PROTOCOLS:
+            if sample.labels["protocol"] == protocol and sample.labels["code"] != "ok":
+                counts[protocol] += int(sample.value)
+    return counts, None
 
 
-def _say(what: str, summary: dict[str, Any]) -> None:
-    measured = summary["quality"]
-    auc = f"AUC {measured['auc']:.4f}" if measured else f"quality unknown ({summary['quality_unknown']})"
+def _tell(what: str, summary: Summary, schema: Schema) -> None:
+    measured = summary.quality
+    auc = f"AUC {measured.auc:.4f}" if measured else f"quality unknown ({summary.quality_unknown})"
     logger.info(
-        "%s: %d flights, %d labelled, %s, %s of %d features drifted",
-        what, summary["rows"], summary["labelled"], auc, summary["drifted"], len(summary["drift"]),
+        "%s: %d %s, %d labelled, %s, %s of %d features drifted",
+        what, summary.rows, schema.subject.plural, summary.labelled, auc, summary.drifted, len(summary.drift),
     )  # fmt: skip
+    if summary.other_inputs:
+        logger.warning("%s: %d rows have inputs of another schema, and are left out", what, summary.other_inputs)

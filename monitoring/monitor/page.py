@@ -1,9 +1,13 @@
 """The monitor's page: what its newest result says, how old that is, and never green where it does not know."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from contracts.features import CATEGORY, NUMERIC
+from markupsafe import Markup
+
+from contracts.reports.monitoring import FeatureDrift, Monitoring, Month, Task, Window
 from monitoring.monitor.drift import MIN_ROWS
 from monitoring.monitor.results import Newest
 from web.charts import Line, line_chart
@@ -11,8 +15,31 @@ from web.environment import environment
 
 HEAT_FULL: Final = 0.5  # distance that gets the full colour
 NOT_RUN: Final = "the monitor has not run yet; in a cluster it does each hour, elsewhere `windsock monitor` runs it"
-SILENT: Final = timedelta(hours=3)  # as the alert MonitorSilent: what is older says nothing about now
-MARGIN: Final = 0.06  # as the alert ModelQualityLow: by so much healthy months differ
+Column = Month | Window
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One feature in one column of the heat map.
+
+    Attributes:
+        column: "2013-07" or "window".
+        drift: None: the column has no rows.
+        strength: share of the full colour, 0 to 1.
+        reason: why there is no distance; None: there is one.
+    """
+
+    column: str
+    drift: FeatureDrift | None
+    strength: float
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HeatRow:
+    feature: str
+    description: str
+    cells: list[Cell]
 
 
 def render(seen: Newest, trouble: str | None, now: datetime) -> str:
@@ -25,31 +52,32 @@ def render(seen: Newest, trouble: str | None, now: datetime) -> str:
     report = seen.report
     context: dict[str, Any] = {"trouble": trouble, "report": report, "received": _received(seen, now)}
     if report is None:
-        context |= {"verdict": ("soft", "Unknown.", trouble or NOT_RUN)}
+        context |= {"verdict": ("soft", "Unknown.", trouble or seen.unreadable or NOT_RUN)}
     else:
-        age = now - datetime.fromisoformat(report["generated_at"])
+        made = datetime.fromisoformat(report.generated_at)
+        columns: list[Column] = [*report.months, report.window]
         context |= {
-            "verdict": verdict(report, trouble, age),
-            "age": span_name(age),
-            "generated": f"{datetime.fromisoformat(report['generated_at']):%Y-%m-%d %H:%M:%S} UTC",
-            "columns": (columns := [*report["months"], {**report["window"], "month": "window"}]),
-            "drift": heat(columns),
+            "verdict": verdict(report, trouble, now - made),
+            "age": span_name(now - made),
+            "generated": f"{made:%Y-%m-%d %H:%M:%S} UTC",
+            "columns": columns,
+            "drift": heat(report.task, columns),
             "chart": _chart(report),
-            "reports_drift": any(column["drift"] for column in columns),
+            "reports_drift": any(column.drift for column in columns),
         }
     return environment("monitoring.monitor", "web").get_template("monitor.html.j2").render(context)
 
 
-def verdict(report: dict[str, Any], trouble: str | None, age: timedelta) -> tuple[str, str, str]:
+def verdict(report: Monitoring, trouble: str | None, age: timedelta) -> tuple[str, str, str]:
     """Class of the style sheet, one word, and the reason."""
-    window, release = report["window"], report["release"]["metrics"]
+    window = report.window
     if trouble:
         return "soft", "Unknown.", trouble
-    if age > SILENT:
+    if age > timedelta(hours=report.limits.monitor_silent_hours):
         return "soft", "Unknown.", f"the monitor has been silent for {span_name(age)}"
-    if window["quality"] is None:
-        return "soft", "Unknown.", window["quality_unknown"]
-    auc, limit = window["quality"]["auc"], alarm(release)
+    if window.quality is None:
+        return "soft", "Unknown.", window.quality_unknown or "no reason was given"
+    auc, limit = window.quality.auc, alarm(report)
     if limit is None:
         return "soft", "Measured.", f"AUC {auc:.3f}; the release's manifest promises none"
     if auc < limit:
@@ -57,33 +85,39 @@ def verdict(report: dict[str, Any], trouble: str | None, age: timedelta) -> tupl
     return "good", "Above its alarm.", f"AUC {auc:.3f}; the alarm is at {limit:.3f}"
 
 
-def alarm(release: dict[str, float]) -> float | None:
+def alarm(report: Monitoring) -> float | None:
     """AUC below which ModelQualityLow fires; None: the release promises none."""
-    return release["auc_low"] - MARGIN if "auc_low" in release else None
+    promised = report.release.metrics.get("auc_low")
+    return None if promised is None else promised - report.limits.quality_margin
 
 
-def heat(columns: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of the heat map: features by their largest drift, a cell a column, each with its share of full colour."""
-    about = {feature.name: feature for feature in (*NUMERIC, *CATEGORY)}
-    cells: dict[str, list[dict[str, Any]]] = {name: [] for name in about}
+def heat(task: Task, columns: Sequence[Column]) -> list[HeatRow]:
+    """Rows of the heat map: features by their largest drift, a cell a column."""
+    rows = [HeatRow(feature.name, feature.description, []) for feature in task.features]
     for column in columns:
-        found = {cell["feature"]: cell for cell in column["drift"]}
-        for name, row in cells.items():
-            cell = found.get(name) or {"value": None, "reason": f"fewer than {MIN_ROWS} flights"}
-            strength = min((cell["value"] or 0.0) / HEAT_FULL, 1.0)
-            row.append({**cell, "month": column["month"], "strength": strength})
-    order = sorted(cells, key=lambda name: -max((cell["value"] or 0.0 for cell in cells[name]), default=0.0))
-    return [{"feature": name, "description": about[name].description, "cells": cells[name]} for name in order]
+        found = {drift.feature: drift for drift in column.drift}
+        for row in rows:
+            row.cells.append(_cell(column.name, found.get(row.feature), task))
+    return sorted(rows, key=lambda row: -max((_distance(cell.drift) for cell in row.cells), default=0.0))
 
 
-def _chart(report: dict[str, Any]) -> Any:
+def _cell(column: str, drift: FeatureDrift | None, task: Task) -> Cell:
+    reason = f"fewer than {MIN_ROWS} {task.subject.plural}" if drift is None else drift.reason
+    return Cell(column, drift, min(_distance(drift) / HEAT_FULL, 1.0), reason)
+
+
+def _distance(drift: FeatureDrift | None) -> float:
+    return 0.0 if drift is None else drift.value or 0.0
+
+
+def _chart(report: Monitoring) -> Markup | None:
     """AUC by month beside its alarm; None: nothing to draw."""
-    names = [month["month"] for month in report["months"]]
-    measured = [(month["quality"] or {}).get("auc") for month in report["months"]]
+    names = [month.month for month in report.months]
+    measured = [month.quality.auc if month.quality else None for month in report.months]
     if len(names) < 2 or measured == [None] * len(names):
         return None
     lines = [Line("measured", "first", measured)]
-    if (limit := alarm(report["release"]["metrics"])) is not None:
+    if (limit := alarm(report)) is not None:
         lines.insert(0, Line("alarm", "third", [limit] * len(names)))
     return line_chart("AUC by month", names, lines)
 

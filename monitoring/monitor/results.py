@@ -5,19 +5,20 @@ results without theirs: a week of hourly runs, some 20 MB at most.
 """
 
 import gzip
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 
-from contracts.errors import Unavailable
+from contracts.errors import DataError, Unavailable
+from contracts.reports import decode_report, encode_report
+from contracts.reports.monitoring import Monitoring
 from monitoring.log.tables import PREDICTIONS, connect, hide_password
 
 HISTORY: Final = 168  # results
-# PostgreSQL's client gives up on a server that is away: the default is to wait for minutes.
-PATIENCE: Final = {"connect_timeout": "5", "tcp_user_timeout": "10000"}  # seconds, milliseconds
+# Time-outs of PostgreSQL's client for a server that does not answer: the default is to wait for minutes.
+TIMEOUTS: Final = {"connect_timeout": "5", "tcp_user_timeout": "10000"}  # seconds, milliseconds
 METADATA: Final = sa.MetaData()  # the monitor's own: the service makes and knows the log's tables only
 REPORTS: Final = sa.Table(
     "monitor_reports",
@@ -37,14 +38,23 @@ PAGES: Final = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class Newest:
-    """What the database says now. `report` None: the monitor has not run. `received_at` None: the log is empty."""
+    """What the database says now. Instants are UTC without a zone.
 
-    report: dict[str, Any] | None
-    received_at: datetime | None  # of the newest prediction, UTC without a zone
+    Attributes:
+        report: None: the monitor has not run, or `unreadable`.
+        received_at: of the newest prediction; None: the log is empty.
+        ran_at: when the monitor made its newest report, readable or not; None: never.
+        unreadable: why the newest report cannot be read, such as another format; None: it can, or is not there.
+    """
+
+    report: Monitoring | None
+    received_at: datetime | None
+    ran_at: datetime | None = None
+    unreadable: str | None = None
 
 
-def save(database_url: str, report: dict[str, Any], pages: dict[str, bytes]) -> None:
-    """Write a result and its pages, and drop what has had its time.
+def save(database_url: str, report: Monitoring, pages: dict[str, bytes]) -> None:
+    """Write a result and its pages, and drop what is older than `HISTORY` results.
 
     Raises:
         Unavailable: the database takes no writes. It then holds what it held.
@@ -53,8 +63,9 @@ def save(database_url: str, report: dict[str, Any], pages: dict[str, bytes]) -> 
     try:
         METADATA.create_all(engine)
         with engine.begin() as connection:
-            when = datetime.fromisoformat(report["generated_at"]).astimezone(UTC).replace(tzinfo=None)
-            written = connection.execute(sa.insert(REPORTS).values(generated_at=when, report=json.dumps(report)))
+            when = datetime.fromisoformat(report.generated_at).astimezone(UTC).replace(tzinfo=None)
+            text = encode_report(report).decode()
+            written = connection.execute(sa.insert(REPORTS).values(generated_at=when, report=text))
             (id_,) = written.inserted_primary_key or (0,)
             connection.execute(sa.delete(PAGES).where(PAGES.c.report_id < id_))
             for name, html in pages.items():
@@ -62,13 +73,14 @@ def save(database_url: str, report: dict[str, Any], pages: dict[str, bytes]) -> 
                 connection.execute(sa.insert(PAGES).values(report_id=id_, name=name, html=packed))
             connection.execute(sa.delete(REPORTS).where(REPORTS.c.id <= id_ - HISTORY))
     except sa.exc.SQLAlchemyError as error:
-        raise _away(database_url, error) from error
+        raise _unreachable(database_url, error) from error
     finally:
         engine.dispose()
 
 
 def newest(database_url: str) -> Newest:
-    """
+    """The newest report and the newest prediction's arrival.
+
     Raises:
         Unavailable: the database does not answer.
     """
@@ -76,16 +88,23 @@ def newest(database_url: str) -> Newest:
     try:
         with engine.connect() as connection:
             tables = set(sa.inspect(connection).get_table_names())
-            report = received = None
+            row = received = None
             if REPORTS.name in tables:
-                report = connection.scalar(sa.select(REPORTS.c.report).order_by(REPORTS.c.id.desc()).limit(1))
+                row = connection.execute(sa.select(REPORTS).order_by(REPORTS.c.id.desc()).limit(1)).first()
             if PREDICTIONS.name in tables:
                 received = connection.scalar(sa.select(sa.func.max(PREDICTIONS.c.received_at)))
     except sa.exc.SQLAlchemyError as error:
-        raise _away(database_url, error) from error
+        raise _unreachable(database_url, error) from error
     finally:
         engine.dispose()
-    return Newest(None if report is None else json.loads(report), received)
+    if row is None:
+        return Newest(None, received)
+    try:
+        report = decode_report(row.report.encode(), Monitoring, f"{REPORTS.name}.report")
+    except DataError as error:
+        why = f"the newest result cannot be read, and `windsock monitor` makes a new one: {error}"
+        return Newest(None, received, row.generated_at, why)
+    return Newest(report, received, row.generated_at)
 
 
 def page(database_url: str, name: str) -> bytes | None:
@@ -101,7 +120,7 @@ def page(database_url: str, name: str) -> bytes | None:
             there = sa.inspect(connection).has_table(PAGES.name)
             return connection.scalar(query) if there else None
     except sa.exc.SQLAlchemyError as error:
-        raise _away(database_url, error) from error
+        raise _unreachable(database_url, error) from error
     finally:
         engine.dispose()
 
@@ -110,14 +129,14 @@ def _open(url: str) -> sa.Engine:
     try:
         address = sa.make_url(url)
         if address.get_backend_name() == "postgresql":
-            missing = {name: value for name, value in PATIENCE.items() if name not in address.query}
+            missing = {name: value for name, value in TIMEOUTS.items() if name not in address.query}
             url = address.update_query_dict(missing).render_as_string(hide_password=False)
         return connect(url)
     except (sa.exc.SQLAlchemyError, ImportError) as error:
-        raise _away(url, error) from error
+        raise _unreachable(url, error) from error
 
 
-def _away(url: str, error: Exception) -> Unavailable:
+def _unreachable(url: str, error: Exception) -> Unavailable:
     cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
     return Unavailable(
         f"the prediction log `{hide_password(url)}` must answer, got: {cause}; "

@@ -1,7 +1,7 @@
 """`windsock monitor serve`: the newest result as gauges and as a page, always there between the monitor's short runs.
 
 A thread asks the database every few seconds, and every request is answered from what it saw last: a database that is
-away or slow makes no scrape late.
+unreachable or slow delays no scrape.
 """
 
 import logging
@@ -15,16 +15,18 @@ from typing import Any, Final
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from contracts.errors import Unavailable
+from contracts.reports import encode_report
 from monitoring.monitor import gauges, page, results
 from monitoring.monitor.results import Newest
 
 POLL_SECONDS: Final = 5.0
-STALE_SECONDS: Final = 30.0  # a question that takes longer counts as a database that is away
+STALE_SECONDS: Final = 30.0  # a question that takes longer counts as an unreachable database
 PROMETHEUS: Final = "text/plain; version=0.0.4; charset=utf-8"
+JSON: Final = {"Content-Type": "application/json"}
 # Our page has no script. Evidently's has its own inside; neither may ask another host for anything.
 OURS: Final = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
 EVIDENTLY: Final = {
@@ -34,35 +36,35 @@ EVIDENTLY: Final = {
 logger = logging.getLogger(__name__)
 
 
-class Watcher:
-    """What the database said last. `look` asks once; `start` asks again and again, until `stop`."""
+class Poller:
+    """What the database said last. `ask` asks once; `start` asks again and again, until `stop`."""
 
     def __init__(self, database_url: str) -> None:
         self.database_url = database_url
         self.seen = Newest(None, None)
         self._trouble: str | None = "the database was not asked yet"
-        self._looked = time.monotonic()
+        self._asked = time.monotonic()
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="poller", daemon=True)
 
-    def look(self) -> None:
+    def ask(self) -> None:
         before = self._trouble
         try:
             self.seen = results.newest(self.database_url)
             self._trouble = None
         except Unavailable as error:
             self._trouble = str(error)
-        except Exception:  # a result of another version, say: it must not end the thread
+        except Exception:  # whatever it is, it must not end the thread
             logger.exception("The newest result cannot be read")
             self._trouble = "the newest result cannot be read; see the log of `windsock monitor serve`"
-        self._looked = time.monotonic()
+        self._asked = time.monotonic()
         if self._trouble != before:
             logger.info("%s", self._trouble or "The database answers")
 
     @property
     def trouble(self) -> str | None:
-        """Why nothing is known of now; None: it is."""
-        if (silent := time.monotonic() - self._looked) > STALE_SECONDS:
+        """Why the database says nothing now; None: it answers."""
+        if (silent := time.monotonic() - self._asked) > STALE_SECONDS:
             return f"the database has not answered for {silent:.0f} s"
         return self._trouble
 
@@ -74,24 +76,27 @@ class Watcher:
 
     def _run(self) -> None:
         while not self._done.wait(POLL_SECONDS):
-            self.look()
+            self.ask()
 
 
-def application(watcher: Watcher) -> Starlette:
+def application(poller: Poller) -> Starlette:
+    """Page, gauges, report and Evidently's pages, each made from what the poller saw last."""
+
     def metrics(_: Request) -> Response:
-        text = gauges.text(watcher.seen, datetime.now(UTC), away=watcher.trouble is not None)
+        text = gauges.text(poller.seen, datetime.now(UTC), unreachable=poller.trouble is not None)
         return Response(text, headers={"Content-Type": PROMETHEUS})
 
     def index(_: Request) -> Response:
-        return HTMLResponse(page.render(watcher.seen, watcher.trouble, datetime.now(UTC)), headers=OURS)
+        return HTMLResponse(page.render(poller.seen, poller.trouble, datetime.now(UTC)), headers=OURS)
 
     def result(_: Request) -> Response:
-        return JSONResponse(watcher.seen.report, 200 if watcher.seen.report else 404)
+        report = poller.seen.report
+        return Response(b"null" if report is None else encode_report(report), 404 if report is None else 200, JSON)
 
     def drift(request: Request) -> Response:
         name = request.path_params["name"]
         try:
-            html = results.page(watcher.database_url, name)
+            html = results.page(poller.database_url, name)
         except Unavailable as error:
             return PlainTextResponse(f"{error}\n", 503)
         if html is None:
@@ -99,7 +104,7 @@ def application(watcher: Watcher) -> Starlette:
         return HTMLResponse(html, headers=EVIDENTLY)
 
     def alive(_: Request) -> Response:
-        """Of this process alone: a database that is away must not take the gauges away, too."""
+        """This process lives: a database that is unreachable must not make the gauges unreachable, too."""
         return PlainTextResponse("ok\n")
 
     health = [Route(path, alive) for path in ("/healthz", "/livez", "/readyz")]
@@ -108,31 +113,31 @@ def application(watcher: Watcher) -> Starlette:
 
 
 def serve(host: str, port: int, database_url: str) -> None:
-    """Until SIGTERM or Ctrl-C.
+    """Serve page and gauges until SIGTERM or Ctrl-C.
 
     Raises:
         Unavailable: the port is taken, or the address is not of this machine.
     """
     try:
-        door = socket.create_server((host, port), backlog=128)
+        listening = socket.create_server((host, port), backlog=128)
     except OSError as error:
         raise Unavailable(
             f"`{host}:{port}` must be free, got: {error.strerror or error}; choose another with --host or --port"
         ) from error
-    watcher = Watcher(database_url)
-    watcher.look()
-    watcher.start()
-    logger.info("The monitor's page is at http://%s:%d, its gauges at /metrics", *door.getsockname()[:2])
+    poller = Poller(database_url)
+    poller.ask()
+    poller.start()
+    logger.info("The monitor's page is at http://%s:%d, its gauges at /metrics", *listening.getsockname()[:2])
     configuration = uvicorn.Config(
-        application(watcher), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=3
+        application(poller), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=3
     )
-    # uvicorn ends on these, and then raises them once more for who stood there before.
+    # uvicorn ends on these signals, and then raises them once more for the handlers that were set before.
     before: dict[int, Any] = {number: signal.signal(number, _nothing) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with door:
-            uvicorn.Server(configuration).run(sockets=[door])
+        with listening:
+            uvicorn.Server(configuration).run(sockets=[listening])
     finally:
-        watcher.stop()
+        poller.stop()
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -1,73 +1,82 @@
-"""Some rows of the prediction log as plain JSON data: quality, drift, latency. What cannot be known is None."""
+"""Some rows of the prediction log as a summary: quality, drift, latency. What cannot be known is None."""
 
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from contracts.reports.monitoring import Latency, Protocol, Quality, Summary
+from contracts.schema import Schema
 from monitoring.log.reader import Predictions
-from monitoring.monitor.drift import FeatureDrift, Sample, compare
+from monitoring.monitor.drift import Sample, compare
 from monitoring.statistics import quality
 
-PROTOCOLS: Final = ("rest", "grpc")
+PROTOCOLS: Final[tuple[Protocol, ...]] = get_args(Protocol)
 SAMPLE_ROWS: Final = 5_000  # of the rows that are compared, as many as the reference has: no distance moves by .05
 SEED: Final = 0
 
 
 def summarise(
-    log: Predictions, reference: Sample, *, labels_of_each: int = 1, path: str
-) -> tuple[dict[str, Any], bytes | None]:
-    """The rows of `log`, and Evidently's page about them; None: nothing could be compared.
+    log: Predictions, reference: Sample, schema: Schema, drift_distance: float, *, labels_of_each: int = 1, path: str
+) -> tuple[Summary, bytes | None]:
+    """The rows of `log` in numbers, and Evidently's page about them.
 
     Args:
-        labels_of_each: late and punctual flights that must have a label, below which the quality is unknown.
+        drift_distance: from which on a feature has drifted.
+        labels_of_each: rows of each class that must have a label, below which the quality is unknown.
         path: of the page, kept in the summary when there is one.
+
+    Returns:
+        No page (None) when nothing could be compared.
     """
     rows, labelled = len(log.score), ~np.isnan(log.label)
     current = Sample(log.numeric, log.category).draw(SAMPLE_ROWS, SEED)
-    drift: list[FeatureDrift] = []
-    html = None
-    if rows:
-        drift, html = compare(reference, current)
+    drift, html = compare(reference, current, schema, drift_distance) if rows else ((), None)
     digests, counts = np.unique(log.digest.astype(str), return_counts=True)
-    summary = {
-        "rows": rows,
-        "labelled": int(labelled.sum()),
-        "unlabelled": rows - int(labelled.sum()),
-        "models": dict(zip(digests.tolist(), counts.tolist(), strict=True)),
-        "mean_score": float(log.score.mean()) if rows else None,
-        **_quality(log.label[labelled], log.score[labelled], labels_of_each),
-        "drift": [asdict(feature) for feature in drift],
-        "drifted": sum(feature.drifted is True for feature in drift) if rows else None,
-        "drift_rows": len(current),
-        "page": path if html else None,
-        "latency": {name: _latency(log.duration_us[log.protocol == name]) for name in PROTOCOLS},
-    }
+    measured, unknown = _quality(log.label[labelled], log.score[labelled], schema, labels_of_each)
+    summary = Summary(
+        rows=rows,
+        other_inputs=log.other_inputs,
+        labelled=int(labelled.sum()),
+        unlabelled=rows - int(labelled.sum()),
+        models=dict(zip(digests.tolist(), counts.tolist(), strict=True)),
+        mean_score=float(log.score.mean()) if rows else None,
+        quality=measured,
+        quality_unknown=unknown,
+        drift=drift,
+        drifted=sum(feature.drifted is True for feature in drift) if rows else None,
+        drift_rows=len(current),
+        page=path if html else None,
+        latency={name: _latency(log.duration_us[log.protocol == name]) for name in PROTOCOLS},
+    )
     return summary, html
 
 
-def _quality(late: NDArray[np.float64], score: NDArray[np.float64], labels_of_each: int) -> dict[str, Any]:
-    count = int((late == 1).sum())
-    if reason := _unknown(count, len(late) - count, labels_of_each):
-        return {"quality": None, "quality_unknown": reason}
-    return {"quality": asdict(quality.measure(late, score)), "quality_unknown": None}
+def _quality(
+    label: NDArray[np.float64], score: NDArray[np.float64], schema: Schema, labels_of_each: int
+) -> tuple[Quality | None, str | None]:
+    """Quality, or why it is unknown."""
+    count = int((label == 1).sum())
+    if reason := _unknown(count, len(label) - count, schema, labels_of_each):
+        return None, reason
+    return Quality(**asdict(quality.measure(label, score))), None
 
 
-def _unknown(late: int, punctual: int, labels_of_each: int) -> str | None:
+def _unknown(positive: int, negative: int, schema: Schema, labels_of_each: int) -> str | None:
     """Why the quality cannot be told; None: it can."""
-    if late + punctual == 0:
+    rows, word = schema.subject.plural, schema.target.positive
+    if positive + negative == 0:
         return "no label has arrived"
-    if not late or not punctual:
-        return f"all {late + punctual} labelled flights are {'late' if late else 'not late'}"
-    if min(late, punctual) < labels_of_each:
-        return f"only {late} late and {punctual} other labelled flights, fewer than {labels_of_each} of each"
+    if not positive or not negative:
+        return f"all {positive + negative} labelled {rows} are {word if positive else f'not {word}'}"
+    if min(positive, negative) < labels_of_each:
+        return f"only {positive} {word} and {negative} other labelled {rows}, fewer than {labels_of_each} of each"
     return None
 
 
-def _latency(duration_us: NDArray[np.int64]) -> dict[str, float | int | None]:
-    """Of the service itself, in milliseconds, by its own clock."""
+def _latency(duration_us: NDArray[np.int64]) -> Latency:
     if len(duration_us) == 0:
-        return {"rows": 0, "p50_ms": None, "p99_ms": None}
+        return Latency(0, None, None)
     p50, p99 = (np.percentile(duration_us, [50, 99]) / 1000).tolist()
-    return {"rows": len(duration_us), "p50_ms": p50, "p99_ms": p99}
+    return Latency(len(duration_us), p50, p99)

@@ -67,7 +67,7 @@ def test_a_request_is_counted_once_by_how_it_ended(service: Metrics) -> None:
 
 def test_cardinality_is_bounded_whatever_is_sent(service: Metrics) -> None:
     """No label takes a value from a request; another model replaces the first."""
-    before = sum(1 for _ in _series(service.registry)) + sum(1 for _ in _series(MonitorMetrics(SCHEMA).registry))
+    before = sum(1 for _ in _series(service.registry)) + sum(1 for _ in _series(MonitorMetrics(SCHEMA.names).registry))
     for i in range(50):
         service.of["grpc"].errors["internal"]()
         numeric, category = rows(20, seed=i)
@@ -77,13 +77,13 @@ def test_cardinality_is_bounded_whatever_is_sent(service: Metrics) -> None:
         service.set_model(
             f"{i:064d}", released="teacher", as_of=f"2013-{i % 12 + 1:02d}-01", created_at=i, vocabulary={"carrier": []}
         )
-    after = sum(1 for _ in _series(service.registry)) + sum(1 for _ in _series(MonitorMetrics(SCHEMA).registry))
+    after = sum(1 for _ in _series(service.registry)) + sum(1 for _ in _series(MonitorMetrics(SCHEMA.names).registry))
     assert before == after < MAX_SERIES
 
 
 def test_the_monitor_knows_nothing_before_its_first_run() -> None:
     """Unknown is NaN, never a number that looks good."""
-    for name, _, value in _series(MonitorMetrics(SCHEMA).registry):
+    for name, _, value in _series(MonitorMetrics(SCHEMA.names).registry):
         if name in ("windsock_quality", "windsock_release_quality", "windsock_drift", "windsock_data_age_seconds"):
             assert math.isnan(value), name
         if name in ("windsock_quality_known", "windsock_monitor_last_run_timestamp_seconds"):
@@ -92,7 +92,7 @@ def test_the_monitor_knows_nothing_before_its_first_run() -> None:
 
 @needs_promtool
 def test_promtool_finds_nothing_to_say(service: Metrics) -> None:
-    text = generate_latest(service.registry) + generate_latest(MonitorMetrics(SCHEMA).registry)
+    text = generate_latest(service.registry) + generate_latest(MonitorMetrics(SCHEMA.names).registry)
     run = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
     assert (run.returncode, run.stdout + run.stderr) == (0, b"")
 
@@ -109,7 +109,9 @@ def test_promtool_finds_nothing_to_say_about_the_real_service(server: Server) ->
 
 def test_dashboards_and_rules_name_only_metrics_that_are_declared(service: Metrics) -> None:
     declared = {
-        name for registry in (service.registry, MonitorMetrics(SCHEMA).registry) for name, _, _ in _series(registry)
+        name
+        for registry in (service.registry, MonitorMetrics(SCHEMA.names).registry)
+        for name, _, _ in _series(registry)
     }
     recorded = {name for name, _ in rule_queries() if ":" in name}
     asked = [target["expr"] for board in boards().values() for panel in panels(board) for target in panel["targets"]]

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from contracts.artifact import Git, Provenance
 from contracts.objectives import Objectives
+from contracts.reports.monitoring import Monitoring, Task
 from demo.evidence import Answer, Evidence, Memory, Refusal, Replay
 from tasks.flights.schema import SCHEMA
 
@@ -38,13 +40,29 @@ def monitored(auc: float) -> list[dict[str, Any]]:
     ]  # fmt: skip
     return [
         {
-            "month": month["month"], "rows": 1_200, "labelled": 1_100, "unlabelled": 100, "models": {DIGEST: 1_200},
-            "mean_score": 0.2, "quality": {k: v for k, v in month.items() if k != "month"}, "quality_unknown": None,
+            "month": month["month"], "rows": 1_200, "other_inputs": 0, "labelled": 1_100, "unlabelled": 100,
+            "models": {DIGEST: 1_200}, "mean_score": 0.2,
+            "quality": {k: v for k, v in month.items() if k != "month"}, "quality_unknown": None,
             "drift": drift, "drifted": 1, "drift_rows": 1_200, "page": f"monitoring/{month['month']}.html",
             "latency": {p: {"rows": 600, "p50_ms": 0.2, "p99_ms": 0.9} for p in ("rest", "grpc")},
         }
         for month in months(auc)
     ]  # fmt: skip
+
+
+def monitoring(auc: float) -> Monitoring:
+    found = monitored(auc)
+    window = {name: value for name, value in found[0].items() if name != "month"}
+    return msgspec.convert(
+        {
+            "format": 1, "generated_at": "2026-11-24T08:00:00+00:00", "task": msgspec.to_builtins(Task.of(SCHEMA)),
+            "limits": {"quality_margin": 0.06, "monitor_silent_hours": 3},
+            "release": {"digest": DIGEST, "released": "student", "as_of": "2013-07-01", "metrics": {}},
+            "reference": {"rows": 5_000}, "months": found, "window": window | {"days": 28, "first": None, "last": None},
+            "errors": {"rest": 6, "grpc": 3}, "errors_unknown": None,
+        },
+        Monitoring,
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -75,12 +93,7 @@ def good() -> Evidence:
         alone=scores[:64],
         together=scores[:64].copy(),
         latency_rounds_ms={"rest": [1.2, 30.0, 1.1], "grpc": [1.9, 1.8, 2.0]},
-        monitoring={
-            "months": monitored(0.75),
-            "reference": {"rows": 5_000},
-            "errors": {"rest": 6, "grpc": 3},
-            "errors_unknown": None,
-        },
+        monitoring=monitoring(0.75),
         evaluation={
             "as_of": "2013-07-01",
             "released": "student",

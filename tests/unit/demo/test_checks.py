@@ -5,10 +5,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from contracts.reports.demo import Check
+from contracts.reports.monitoring import Monitoring
 from demo import checks
 from demo.checks import CHECKS, judge
 from demo.evidence import Answer, Evidence, Memory, Refusal, Scraped
@@ -41,9 +43,9 @@ def first_is(array: Any, value: float) -> Any:
 
 
 def monitoring(e: Evidence, change: Callable[[dict[str, Any]], None]) -> Evidence:
-    changed = copy.deepcopy(e.monitoring)
+    changed = msgspec.to_builtins(e.monitoring)
     change(changed["months"][1])
-    return replace(e, monitoring=changed)
+    return replace(e, monitoring=msgspec.convert(changed, Monitoring))
 
 
 def evaluation(e: Evidence, auc: float) -> Evidence:
@@ -121,7 +123,7 @@ BAD: dict[str, tuple[Callable[[Evidence], Check], Callable[[Evidence], Evidence]
     ),
     "a month is not in the log": (
         checks.measured_auc_is_the_evaluated_one,
-        lambda e: replace(e, monitoring={**e.monitoring, "months": e.monitoring["months"][:1]}),
+        lambda e: replace(e, monitoring=msgspec.structs.replace(e.monitoring, months=e.monitoring.months[:1])),
     ),
     "nothing was evaluated": (
         checks.measured_auc_is_the_evaluated_one,

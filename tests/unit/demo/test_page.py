@@ -1,8 +1,9 @@
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import msgspec
 import pytest
 from msgspec import structs
 
@@ -46,7 +47,11 @@ def test_words_of_the_page_are_the_schema_s(root: Path, good: Evidence) -> None:
         "subject": Subject("station", "stations"),
         "target": Target("rain", "Will it rain here?", "gets rain", "wet", "dry", "three hours have passed"),
     }
-    other = replace(good, schema=structs.replace(good.schema, **words))
+    features = {
+        name: tuple(structs.replace(one, description="seen there") for one in getattr(good.schema, name))
+        for name in ("numeric", "category")
+    }
+    other = replace(good, schema=structs.replace(good.schema, **words, **features))
     page = draw(root, judge(other), other)
     for word in (
         "Will it rain here?",
@@ -82,8 +87,10 @@ def test_demo_that_broke_off_says_why(root: Path) -> None:
 
 
 def test_unknown_quality_is_never_a_number(root: Path, good: Evidence) -> None:
-    months = [{**m, "quality": None, "quality_unknown": "no label has arrived"} for m in good.monitoring["months"]]
-    page = draw(root, judge(good), replace(good, monitoring={**good.monitoring, "months": months}))
+    unknown: dict[str, Any] = {"quality": None, "quality_unknown": "no label has arrived"}
+    months = tuple(msgspec.structs.replace(month, **unknown) for month in good.monitoring.months)
+    monitoring = msgspec.structs.replace(good.monitoring, months=months)
+    page = draw(root, judge(good), replace(good, monitoring=monitoring))
     assert page.count("unknown: no label has arrived") == 2
 
 

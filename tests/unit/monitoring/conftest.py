@@ -5,21 +5,22 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
-from contracts.features import NUMERIC_NAMES
 from contracts.reference import Reference, pack
 from monitoring.log.spool import LabelRecord, PredictionRecord, Record
 from monitoring.log.tables import insert, open_database
-from monitoring.monitor import job
+from monitoring.monitor import job, results
 from registry.keys import signing_keys
 from registry.packaging import write_artifact
+from tasks.flights.schema import SCHEMA
 from tests.support.payloads import rows
 from tests.support.tiny import NOWHERE, PROMISED, tiny_content, tiny_model
 
 FEW = 20  # too few for a distance, so these months cost Evidently no time
-TEMP = NUMERIC_NAMES.index("temp")
+TEMP = SCHEMA.numeric_names.index("temp")
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,17 @@ class World:
     database: str
 
     def run(self, *months: str, **options: Any) -> dict[str, Any]:
+        """The report, as it reads in JSON."""
         where = {"store": self.root / "store", "public_key": self.root / "signing.pub"}
-        return job.run(self.root, self.database, None, *months, **(where | options))
+        report = job.run(self.root, self.database, None, *months, **(where | options))
+        found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(report))
+        return found
+
+    def newest(self) -> dict[str, Any] | None:
+        """The newest report in the database, as it reads in JSON."""
+        report = results.newest(self.database).report
+        found: dict[str, Any] | None = None if report is None else msgspec.json.decode(msgspec.json.encode(report))
+        return found
 
     def log(self, records: list[Record]) -> None:
         engine = open_database(self.database)

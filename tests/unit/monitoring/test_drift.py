@@ -6,27 +6,29 @@ import sys
 import numpy as np
 import pytest
 
-from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES
-from monitoring.monitor.drift import METHODS, MIN_ROWS, NAMES, THRESHOLDS, FeatureDrift, Sample, compare
+from contracts.reports.monitoring import FeatureDrift
+from monitoring.monitor.drift import MIN_ROWS, Sample, compare, methods
+from tasks.flights.schema import SCHEMA
 
 ROWS = 400
+THRESHOLD = 0.1
 
 
 def sample(seed: int) -> Sample:
     rng = np.random.default_rng(seed)
-    numeric = rng.normal(size=(ROWS, len(NUMERIC_NAMES))).astype(np.float32)
-    return Sample(numeric, rng.choice(np.array(["AA", "UA"], object), (ROWS, len(CATEGORY_NAMES))))
+    numeric = rng.normal(size=(ROWS, len(SCHEMA.numeric_names))).astype(np.float32)
+    return Sample(numeric, rng.choice(np.array(["AA", "UA"], object), (ROWS, len(SCHEMA.category_names))))
 
 
 @pytest.fixture(scope="module")
 def compared() -> tuple[dict[str, FeatureDrift], bytes]:
     reference, current = sample(0), sample(1)
-    temp, gust = NUMERIC_NAMES.index("temp"), NUMERIC_NAMES.index("wind_gust")
+    temp, gust = SCHEMA.numeric_names.index("temp"), SCHEMA.numeric_names.index("wind_gust")
     current.numeric[:, temp] = reference.numeric[:, temp] + 1.5
     current.numeric[MIN_ROWS - 1 :, gust] = np.nan
     current.category[:, 0] = "ZZ"
     current.category[:100, 1] = ""
-    drifts, page = compare(reference, current)
+    drifts, page = compare(reference, current, SCHEMA, THRESHOLD)
     assert page is not None
     return {drift.feature: drift for drift in drifts}, page
 
@@ -34,14 +36,14 @@ def compared() -> tuple[dict[str, FeatureDrift], bytes]:
 def test_every_feature_of_the_contract_has_its_method_and_threshold(
     compared: tuple[dict[str, FeatureDrift], bytes],
 ) -> None:
-    assert tuple(compared[0]) == NAMES == (*NUMERIC_NAMES, *CATEGORY_NAMES)
+    assert tuple(compared[0]) == SCHEMA.names
     for name, drift in compared[0].items():
-        assert (drift.method, drift.threshold) == (METHODS[name], THRESHOLDS[name])
+        assert (drift.method, drift.threshold) == (methods(SCHEMA)[name], THRESHOLD)
 
 
 def test_distance_is_wasserstein_in_standard_deviations(compared: tuple[dict[str, FeatureDrift], bytes]) -> None:
     temp = compared[0]["temp"]
-    spread = sample(0).numeric[:, NUMERIC_NAMES.index("temp")].std()
+    spread = sample(0).numeric[:, SCHEMA.numeric_names.index("temp")].std()
     assert temp.value == pytest.approx(1.5 / spread, rel=1e-3)
     assert temp.drifted is True
 
@@ -75,7 +77,7 @@ def test_page_is_evidently_s_whole_report(compared: tuple[dict[str, FeatureDrift
 
 def test_nothing_to_compare_makes_no_page() -> None:
     few = Sample(sample(0).numeric[:3], sample(0).category[:3])
-    drifts, page = compare(sample(0), few)
+    drifts, page = compare(sample(0), few, SCHEMA, THRESHOLD)
     assert {drift.value for drift in drifts} == {None}
     assert page is None
 

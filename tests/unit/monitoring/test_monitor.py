@@ -8,23 +8,30 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
+from zoneinfo import ZoneInfo
 
+import msgspec
 import numpy as np
 import pytest
 
 from contracts.errors import ArtifactInvalid, DataError
+from contracts.reports import decode_report, read_report
+from contracts.reports.monitoring import Monitoring
+from contracts.schema import Calendar
 from monitoring.log.reader import read_predictions
-from monitoring.log.spool import Record
+from monitoring.log.spool import PredictionRecord, Record
 from monitoring.metrics.declared import Metrics
 from monitoring.monitor import job, results
-from monitoring.monitor.calendar import MONTHS, month_instants, new_york_months, wanted_months
+from monitoring.monitor.calendar import MONTHS, month_instants, months_of, wanted_months
 from monitoring.statistics.quality import auc
 from tasks.flights.schema import SCHEMA
 from tests.support.tiny import PROMISED
 from tests.unit.monitoring.conftest import FEW, World, make_world, recently
+
+NEW_YORK = SCHEMA.calendar
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +100,7 @@ def test_the_reference_is_the_champion_s_own(written: dict[str, Any], report: di
 
 
 def test_result_and_pages_are_in_the_database_too(written: dict[str, Any], logged: World) -> None:
-    assert results.newest(logged.database).report == written
+    assert logged.newest() == written
     in_files = {path.stem for path in (logged.root / "reports/monitoring").glob("*.html")}
     assert in_files == {"2013-07", "window"}
     assert {name for name in ("2013-07", "2013-09", "window") if results.page(logged.database, name)} == in_files
@@ -103,7 +110,7 @@ def test_without_files_only_the_database_is_written(world: World) -> None:
     world.log(world.flights("few", datetime(2013, 7, 10), FEW, 0.5))
     report = world.run(files=False)
     assert not (world.root / "reports").exists()
-    assert results.newest(world.database).report == report
+    assert world.newest() == report
 
 
 @pytest.mark.parametrize(
@@ -125,7 +132,7 @@ def test_a_window_that_says_too_little_is_unknown(
 
 def test_the_window_is_the_champion_s_newest_answers_by_arrival(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("monitoring.monitor.summary.compare", lambda *_: ([], None))
-    monkeypatch.setattr(job, "WINDOW_ROWS", 240)
+    (world.root / "objectives.yaml").write_text("window_rows: 240\n")
     when = datetime(2013, 9, 20, 12)
     records: list[Record] = world.flights("long ago", when, 220, 0.5, arrived=recently(days=29))
     records += world.flights("before", when, 220, 0.5, arrived=recently(hours=2))
@@ -136,7 +143,7 @@ def test_the_window_is_the_champion_s_newest_answers_by_arrival(world: World, mo
     assert (window["rows"], window["quality"]["auc"]) == (240, 1.0)
     assert window["models"] == {world.digest: 240}
     assert datetime.fromisoformat(window["last"]).timestamp() == pytest.approx(time.time() - 3600, abs=60)
-    monkeypatch.setattr(job, "WINDOW_ROWS", 10_000)
+    (world.root / "objectives.yaml").unlink()
     assert world.run(files=False)["window"]["rows"] == 460, "not those of 29 days ago"
 
 
@@ -147,10 +154,8 @@ def test_answers_of_another_model_say_nothing_about_the_champion(world: World) -
     assert report["months"][0]["rows"] == FEW
 
 
-def test_a_monitor_that_watches_another_model_than_is_served_does_not_know(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As after `kubectl rollout undo` of the service alone: the former model answers again, and nobody looks at it."""
+def test_a_monitor_of_another_model_than_is_served_does_not_know(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after `kubectl rollout undo` of the service alone: the former model answers again, and it is not monitored."""
     monkeypatch.setattr("monitoring.monitor.summary.compare", lambda *_: ([], None))
     when = datetime(2013, 9, 20, 12)
     watched = world.flights("watched", when, 240, 0.5, arrived=recently(hours=2))
@@ -158,7 +163,7 @@ def test_a_monitor_that_watches_another_model_than_is_served_does_not_know(
     assert world.run(files=False)["window"]["quality"] is not None
     world.log([*world.flights("undone", when, 120, 0.5, digest="e" * 64, arrived=recently(hours=1))])
     window = world.run(files=False)["window"]
-    why = f"the newest answers are of eeeeeeeeeeee, and what is watched is {world.digest[:12]}"
+    why = f"the newest answers are of eeeeeeeeeeee, and what is monitored is {world.digest[:12]}"
     assert (window["rows"], window["quality"], window["quality_unknown"]) == (240, None, why)
 
 
@@ -167,7 +172,7 @@ def test_an_empty_log_is_unknown_and_not_an_error(world: World) -> None:
     assert report["months"] == []
     assert (report["window"]["rows"], report["window"]["quality"]) == (0, None)
     assert "has answered nothing" in report["window"]["quality_unknown"]
-    assert results.newest(world.database).report == report
+    assert world.newest() == report
 
 
 def test_no_log_at_all_is_an_error(world: World) -> None:
@@ -188,10 +193,48 @@ def test_months_are_new_york_s_and_the_departure_s() -> None:
     asked = np.array(
         ["2013-08-01T01:59", "2013-08-01T02:00", "2013-12-01T02:59", "2013-12-01T03:00"], "datetime64[us]"
     )  # 4 hours behind in summer, 5 in winter; departure is 2 hours after
-    assert new_york_months(asked).tolist() == ["2013-07", "2013-08", "2013-11", "2013-12"]
-    assert new_york_months(asked[:0]).tolist() == []
-    assert month_instants("2013-08") == (datetime(2013, 8, 1, 2), datetime(2013, 9, 1, 2))
-    assert month_instants("2013-12") == (datetime(2013, 12, 1, 3), datetime(2014, 1, 1, 3))
+    assert months_of(asked, NEW_YORK).tolist() == ["2013-07", "2013-08", "2013-11", "2013-12"]
+    assert months_of(asked[:0], NEW_YORK).tolist() == []
+    assert month_instants("2013-08", NEW_YORK) == (datetime(2013, 8, 1, 2), datetime(2013, 9, 1, 2))
+    assert month_instants("2013-12", NEW_YORK) == (datetime(2013, 12, 1, 3), datetime(2014, 1, 1, 3))
+
+
+@pytest.mark.parametrize("zone", ["Asia/Kolkata", "Australia/Lord_Howe", "America/Sao_Paulo", "Pacific/Apia", "UTC"])
+def test_months_are_those_of_any_zone(zone: str) -> None:
+    """Offsets of half hours, daylight saving that begins at midnight, a zone that moved over the date line."""
+    calendar = Calendar(zone, horizon_minutes=95, label_delay_minutes=60)
+    minutes = np.datetime64("2010-12-30", "m") + np.arange(0, 766 * 24 * 60, 7)
+    about = [instant.replace(tzinfo=UTC) + timedelta(minutes=95) for instant in minutes.tolist()]
+    expected = [f"{moment.astimezone(ZoneInfo(zone)):%Y-%m}" for moment in about]
+    assert months_of(minutes.astype("datetime64[us]"), calendar).tolist() == expected
+    begin, end = month_instants("2012-10", calendar)
+    assert months_of(np.array([begin, end], "datetime64[us]"), calendar).tolist() == ["2012-10", "2012-11"]
+
+
+def test_rows_with_the_inputs_of_another_schema_are_counted_apart(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("monitoring.monitor.summary.compare", lambda *_: ((), None))
+    caplog.set_level("INFO", "monitoring")
+    ours = world.flights("ours", datetime(2013, 7, 10), FEW, 0.5)
+    other = [
+        msgspec.structs.replace(record, numeric=[[1.0, None]], category=[["x"]])
+        for record in world.flights("other", datetime(2013, 7, 11), 7, None)
+        if isinstance(record, PredictionRecord)
+    ]
+    world.log([*ours, *other])
+    report = world.run(files=False)
+    (july,) = report["months"]
+    assert (july["rows"], july["labelled"], july["other_inputs"]) == (FEW, FEW, 7)
+    assert sum(july["latency"][protocol]["rows"] for protocol in ("rest", "grpc")) == FEW
+    assert "2013-07: 7 rows have inputs of another schema, and are left out" in caplog.text
+
+
+def test_a_report_of_another_format_is_refused_by_name(logged: World, written: dict[str, Any]) -> None:
+    path = logged.root / "reports/monitoring.json"
+    assert msgspec.to_builtins(read_report(path, Monitoring).window.quality) == written["window"]["quality"]
+    with pytest.raises(DataError, match=r"must be a Monitoring of this version, got: .*format"):
+        decode_report(json.dumps(written | {"format": 2}).encode(), Monitoring, str(path))
 
 
 def test_wanted_months_may_be_named(logged: World) -> None:
@@ -208,7 +251,7 @@ def test_the_work_of_a_run_is_bounded(world: World) -> None:
             for r in world.flights(f"{year}{m}", datetime(year, m, 9), 1, 1)
         ]
     )
-    assert wanted_months(world.database, None, None) == [f"2012-{m:02}" for m in range(1, MONTHS + 1)]
+    assert wanted_months(world.database, NEW_YORK, None, None) == [f"2012-{m:02}" for m in range(1, MONTHS + 1)]
 
 
 def test_a_request_of_today_hides_no_replay_of_2013(world: World) -> None:
@@ -258,18 +301,18 @@ def test_errors_come_from_the_service_s_own_metrics() -> None:
     )
     assert b"} 7.0" in text
     with page(text) as url:
-        assert job.errors(url) == {"errors": {"rest": 2, "grpc": 1}, "errors_unknown": None}
+        assert job.errors(url) == ({"rest": 2, "grpc": 1}, None)
 
 
 def test_errors_are_unknown_with_the_reason() -> None:
-    assert job.errors(None)["errors_unknown"] == "no address of the service's metrics was given"
-    unreachable = job.errors("http://127.0.0.1:9/metrics")
-    assert unreachable["errors"] is None
-    assert "http://127.0.0.1:9/metrics" in unreachable["errors_unknown"]
+    assert job.errors(None) == (None, "no address of the service's metrics was given")
+    errors, why = job.errors("http://127.0.0.1:9/metrics")
+    assert errors is None
+    assert "http://127.0.0.1:9/metrics" in str(why)
     with page(b"<html>not metrics") as url:
-        assert job.errors(url)["errors"] is None
+        assert job.errors(url)[0] is None
     with page(b"# TYPE up gauge\nup 1.0\n") as url:
-        assert "must have windsock_requests_total" in job.errors(url)["errors_unknown"]
+        assert "must have windsock_requests_total" in str(job.errors(url)[1])
 
 
 def test_the_command_needs_database_store_and_key_alone(world: World, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -287,7 +330,7 @@ def test_the_command_needs_database_store_and_key_alone(world: World, tmp_path_f
     command = [sys.executable, "-c", code, "monitor"]
     run = subprocess.run(command, cwd=nowhere, env=environment, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
-    report = results.newest(world.database).report
+    report = world.newest()
     assert report is not None
     assert [month["month"] for month in report["months"]] == ["2013-07"]
     assert list(nowhere.iterdir()) == []

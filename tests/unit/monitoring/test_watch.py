@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -19,19 +20,21 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from contracts.errors import Unavailable
-from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES
+from contracts.objectives import Objectives
+from contracts.reports.monitoring import FeatureDrift
 from deploy.local.processes import Program, one_running
 from monitoring.monitor import gauges, page
 from monitoring.monitor import results as reports
-from monitoring.monitor.drift import NAMES, FeatureDrift
 from monitoring.monitor.results import Newest
-from monitoring.monitor.server import STALE_SECONDS, Watcher
+from monitoring.monitor.server import STALE_SECONDS, Poller
+from tasks.flights.schema import SCHEMA
 from tests.support.serving import free_ports, wait_until
 from tests.support.tiny import PROMISED
 from tests.unit.monitoring.conftest import World, make_world, recently
 
 RULES = Path(__file__).parents[3] / "deploy/observability/rules/alerts.yml"
-AWAY = "postgresql+psycopg://windsock:hush@127.0.0.1:9/windsock"
+NAMES = SCHEMA.names
+UNREACHABLE = "postgresql+psycopg://windsock:hush@127.0.0.1:9/windsock"
 DRIFT = [FeatureDrift(name, "wasserstein", 0.1, i / 100, i >= 10, 0.25, 0.0) for i, name in enumerate(NAMES)]
 DRIFT[0] = FeatureDrift(NAMES[0], "wasserstein", 0.1, None, None, 1.0, 0.0, "too few")
 PAGE = b"<!doctype html><p>Evidently's</p>"
@@ -39,7 +42,7 @@ PAGE = b"<!doctype html><p>Evidently's</p>"
 
 @pytest.fixture(autouse=True)
 def no_evidently(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monitoring.monitor.summary.compare", lambda *_: (DRIFT, PAGE))
+    monkeypatch.setattr("monitoring.monitor.summary.compare", lambda *_: (tuple(DRIFT), PAGE))
 
 
 @pytest.fixture
@@ -59,8 +62,8 @@ def read(text: bytes) -> dict[str, float]:
     }
 
 
-def scrape(database: str, now: datetime | None = None, *, away: bool = False) -> dict[str, float]:
-    return read(gauges.text(reports.newest(database), now or datetime.now(UTC), away=away))
+def scrape(database: str, now: datetime | None = None, *, unreachable: bool = False) -> dict[str, float]:
+    return read(gauges.text(reports.newest(database), now or datetime.now(UTC), unreachable=unreachable))
 
 
 def draw(database: str, trouble: str | None = None, now: datetime | None = None) -> str:
@@ -147,46 +150,55 @@ def test_a_database_without_tables_is_no_error(tmp_path: Path) -> None:
     assert reports.page(f"sqlite:///{tmp_path / 'new.db'}", "2013-07") is None
 
 
-def test_a_database_that_is_away_makes_quality_unknown_and_ages_go_on(busy: World) -> None:
+def test_an_unreachable_database_makes_quality_unknown_and_ages_go_on(busy: World) -> None:
     busy.run(files=False)
-    watcher = Watcher(busy.database)
-    watcher.look()
-    assert watcher.trouble is None
-    watcher.database_url = AWAY
-    watcher.look()
-    trouble = str(watcher.trouble)
+    poller = Poller(busy.database)
+    poller.ask()
+    assert poller.trouble is None
+    poller.database_url = UNREACHABLE
+    poller.ask()
+    trouble = str(poller.trouble)
     assert "must answer, got: " in trouble
     assert "hush" not in trouble
     now = datetime.now(UTC) + timedelta(hours=4)
-    found = read(gauges.text(watcher.seen, now, away=True))
+    found = read(gauges.text(poller.seen, now, unreachable=True))
     assert is_unknown(found)
     assert math.isnan(found["windsock_drift/temp"])
     assert now.timestamp() - found["windsock_monitor_last_run_timestamp_seconds"] > 3 * 3600, "MonitorSilent"
     assert found["windsock_data_age_seconds"] > 4 * 3600, "DataStale comes in its time"
-    html = page.render(watcher.seen, trouble, datetime.now(UTC))
+    html = page.render(poller.seen, trouble, datetime.now(UTC))
     assert '<span class="soft">Unknown.</span>' in html
     assert "The database does not answer" in html
     assert "hush" not in html
 
 
-def test_a_question_that_hangs_is_a_database_that_is_away(busy: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    watcher = Watcher(busy.database)
-    watcher.look()
-    moment = watcher._looked + STALE_SECONDS + 7
+def test_a_question_that_hangs_is_an_unreachable_database(busy: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    poller = Poller(busy.database)
+    poller.ask()
+    moment = poller._asked + STALE_SECONDS + 7
     monkeypatch.setattr("monitoring.monitor.server.time.monotonic", lambda: moment)
-    assert watcher.trouble == "the database has not answered for 37 s"
+    assert poller.trouble == "the database has not answered for 37 s"
 
 
-def test_a_result_that_cannot_be_read_ends_nothing(busy: World) -> None:
+@pytest.mark.parametrize(
+    "stored", ["{", '{"generated_at": "2026-11-24T08:00:00+00:00", "months": []}', '{"format": 99}']
+)
+def test_a_result_that_cannot_be_read_is_said_and_ends_nothing(busy: World, stored: str) -> None:
     busy.run(files=False)
     engine = sa.create_engine(busy.database)
     with engine.begin() as connection:
-        connection.execute(sa.update(reports.REPORTS).values(report="{"))
+        connection.execute(sa.update(reports.REPORTS).values(report=stored))
     engine.dispose()
-    watcher = Watcher(busy.database)
-    watcher.look()
-    assert watcher.trouble is not None
-    assert "cannot be read" in watcher.trouble
+    poller = Poller(busy.database)
+    poller.ask()
+    found = read(gauges.text(poller.seen, datetime.now(UTC), unreachable=False))
+    assert is_unknown(found)
+    assert time.time() - found["windsock_monitor_last_run_timestamp_seconds"] < 60, "it ran, whatever it wrote"
+    assert found["windsock_data_age_seconds"] > 3_500
+    html = page.render(poller.seen, poller.trouble, datetime.now(UTC))
+    assert '<span class="soft">Unknown.</span>' in html
+    assert "The newest result cannot be read, and `windsock monitor` makes a new one" in html
+    assert "must be a Monitoring of this version, got: " in html
 
 
 def test_a_silent_monitor_is_not_green(busy: World) -> None:
@@ -208,8 +220,9 @@ def test_the_page_judges_as_the_alerts_do() -> None:
     rules = {
         rule["alert"]: rule["expr"] for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]
     }
-    assert f"- {page.MARGIN})" in rules["ModelQualityLow"]
-    assert f"> {page.SILENT.total_seconds() / 3600:.0f} * 3600" in rules["MonitorSilent"]
+    limits = Objectives()
+    assert f"- {limits.quality_margin})" in rules["ModelQualityLow"]
+    assert f"> {limits.monitor_silent_hours:g} * 3600" in rules["MonitorSilent"]
 
 
 def test_the_page_shows_months_drift_and_links_and_needs_no_network(busy: World) -> None:
@@ -220,7 +233,7 @@ def test_the_page_shows_months_drift_and_links_and_needs_no_network(busy: World)
     assert links == {"report.json", "metrics", "monitoring/window.html", *(f"monitoring/{m}.html" for m in months)}
     assert not re.findall(r"""(?:src|href)\s*=\s*["'](?:https?:)?//""", html)
     assert "<script" not in html
-    assert all(f">{name}<" in html for name in (*NUMERIC_NAMES, *CATEGORY_NAMES))
+    assert all(f">{name}<" in html for name in NAMES)
     assert reports.page(busy.database, months[0]) is not None
 
 
@@ -231,7 +244,7 @@ def test_a_reader_never_sees_half(busy: World, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(ZeroDivisionError):
         busy.run(files=False)
     monkeypatch.undo()
-    assert reports.newest(busy.database).report == first
+    assert busy.newest() == first
     assert reports.page(busy.database, "window") is not None
 
 
@@ -248,9 +261,12 @@ def test_the_table_stays_small(busy: World, monkeypatch: pytest.MonkeyPatch) -> 
     assert pages == {(5, name) for name in ("window", *(month["month"] for month in report["months"]))}
 
 
-def test_a_database_that_is_away_is_one_sentence() -> None:
+def test_an_unreachable_database_is_one_sentence(world: World) -> None:
+    world.run(files=False)
+    report = reports.newest(world.database).report
+    assert report is not None
     with pytest.raises(Unavailable, match="must answer, got: ") as caught:
-        reports.save(AWAY, {"generated_at": "2026-11-24T08:00:00+00:00"}, {})
+        reports.save(UNREACHABLE, report, {})
     assert "\n" not in str(caught.value)
     assert "hush" not in str(caught.value)
 
@@ -295,8 +311,8 @@ def test_it_serves_and_sees_a_new_result_and_ends(busy: World) -> None:
         assert process.wait(20) == 0
 
 
-def test_it_serves_with_a_database_that_is_away(tmp_path: Path) -> None:
-    with serving(tmp_path, AWAY) as (at, _):
+def test_it_serves_with_an_unreachable_database(tmp_path: Path) -> None:
+    with serving(tmp_path, UNREACHABLE) as (at, _):
         status, text, _ = ask(f"{at}/metrics")
         assert status == 200
         assert is_unknown(read(text))
