@@ -14,7 +14,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .PHONY: help install demo test repro release serve replay monitor ui lint types format lock proto clients bench clean \
-  cluster-up cluster-demo cluster-test cluster-down checkov stack dashboards dashboards-test compose-env
+  cluster-up cluster-demo cluster-test cluster-down checkov stack dashboards dashboards-test examples compose-env
 
 help: ## List every task
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST) \
@@ -64,6 +64,9 @@ stack: install ## Service, monitor, Prometheus and Alertmanager as local process
 
 dashboards: install ## Write the dashboards' JSON anew, from monitoring/boards/build.py
 	windsock dashboards build
+
+examples: install ## Write docs/examples/ anew, from the schema of the flights
+	python -c 'import json; from tasks.flights.schema import SCHEMA; print(json.dumps({"rows": [SCHEMA.example()]}, indent=1))' > docs/examples/row.json
 
 dashboards-test: install ## Every query of every panel and rule on a live service, and an incident from alarm to all-clear (4 minutes)
 	python -m pytest -m live

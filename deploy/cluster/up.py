@@ -78,7 +78,7 @@ def _remember(cluster: Cluster, told: dict[str, Any]) -> None:
     """What this run took, what the making of the cluster took, and a request to try."""
     workspace = Workspace(cluster.root)
     schema = load_champion(workspace.store, workspace.public_key).schema
-    write_json(cluster.folder / "flight.json", {"rows": [schema.example()]})
+    write_json(cluster.folder / "row.json", {"rows": [schema.example()]})
     write_json(cluster.folder / "up.json", told)
     if told["made_now"]:
         write_json(cluster.folder / "made.json", told)
@@ -201,6 +201,6 @@ def guide(cluster: Cluster, grafana: bool = False) -> str:
         f"kubectl       export KUBECONFIG={cluster.kubeconfig}",
         "",
         f'curl -H "Authorization: Bearer $(cat {cluster.root / "secrets/token"})" \\',
-        f"  --data @{cluster.folder / 'flight.json'} http://{cluster.address('rest')}/v1/predict",
+        f"  --data @{cluster.folder / 'row.json'} http://{cluster.address('rest')}/v1/predict",
     ]
     return "\n".join(lines)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.flights.schema import SCHEMA
 from tests.support.serving import Server
 
 ROOT = Path(__file__).parents[2]
@@ -168,10 +169,12 @@ def test_documents_name_only_what_exists(document: str) -> None:
         assert ((ROOT / document).parent / link).exists(), link
 
 
-def test_flight_of_the_readme_is_answered(server: Server) -> None:
+def test_row_of_the_readme_is_the_schema_s_and_is_answered(server: Server) -> None:
+    text = (ROOT / "docs/examples/row.json").read_text()
+    assert json.loads(text) == {"rows": [SCHEMA.example()]}, "run `make examples`"
     request = urllib.request.Request(
         f"{server.rest}/v1/predict",
-        (ROOT / "docs/examples/flight.json").read_bytes(),
+        text.encode(),
         {"Authorization": f"Bearer {server.token}", "Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=10) as answer:

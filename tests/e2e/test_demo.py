@@ -14,10 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from contracts.artifact import INPUT_CATEGORY, INPUT_NUMERIC, OUTPUT
-from demo import checks, probes
+from demo import probes
 from demo import run as demo_run
 from demo.rows import ID, LABEL, MONTH, OUTCOME_AT, PREDICTED_AT
 from demo.server import refused_start
+from demo.verdict import checks
 from monitoring.statistics.quality import measure
 from tasks.flights.schema import SCHEMA
 from tests.support.payloads import rows as honest_rows

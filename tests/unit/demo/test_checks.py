@@ -11,9 +11,9 @@ import pytest
 
 from contracts.reports.demo import Check
 from contracts.reports.monitoring import Monitoring
-from demo import checks
-from demo.checks import CHECKS, judge
 from demo.evidence import Answer, Evidence, Memory, Refusal, Scraped
+from demo.verdict import checks
+from demo.verdict.checks import CHECKS, judge
 
 
 def test_good_evidence_passes_every_check(good: Evidence) -> None:

@@ -10,9 +10,9 @@ from msgspec import structs
 from contracts.reports.demo import Check, DemoReport
 from contracts.schema import Subject, Target
 from contracts.workspace import Workspace
-from demo import page as demo_page
-from demo.checks import judge
 from demo.evidence import Evidence
+from demo.verdict import page as demo_page
+from demo.verdict.checks import judge
 from web.charts import Line, histogram, line_chart
 
 

@@ -52,7 +52,7 @@ def checkout(tmp_path: Path) -> Path:
         ("deploy/observability/rules/service.yml", False, False),
         ("monitoring/boards/panels.py", False, False),
         ("monitoring/boards/preview/colours.py", False, False),
-        ("demo/templates/demo.html.j2", False, False),
+        ("demo/verdict/templates/demo.html.j2", False, False),
         ("cli/boards.py", False, False),
         ("tasks/flights/schema.py", False, False),
         ("monitoring/monitor/page.py", False, True),

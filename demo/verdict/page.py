@@ -35,7 +35,7 @@ def draw(workspace: Workspace, report: DemoReport, evidence: Evidence | None) ->
     """
     links = [{"path": path, "what": what} for path, what in REPORTS.items() if (workspace.reports / path).exists()]
     line = None if evidence is None else describe(workspace, evidence)
-    return environment("demo", "web").get_template("demo.html.j2").render(report=report, links=links, line=line)
+    return environment("demo.verdict", "web").get_template("demo.html.j2").render(report=report, links=links, line=line)
 
 
 def describe(workspace: Workspace, evidence: Evidence) -> dict[str, Any]:
