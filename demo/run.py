@@ -10,7 +10,6 @@ import sys
 import time
 import urllib.request
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -39,7 +38,7 @@ from demo.verdict.page import draw
 from deploy.local.processes import wait_until
 from monitoring.log.reader import read_predictions
 from monitoring.monitor import job
-from monitoring.monitor.calendar import months_of
+from monitoring.monitor.calendar import month_instants
 from registry.release import release
 
 logger = logging.getLogger(__name__)
@@ -138,9 +137,10 @@ def _serve(workspace: Workspace, state: Path, schema: Schema, first: str, last: 
             store=workspace.store, public_key=workspace.public_key,
         )  # fmt: skip
         seen = scraped()
-    logged = read_predictions(server.database_url, *_span(first, last), schema)
-    months, ids = months_of(logged.event_time, schema.calendar), logged.request_id.astype(str)
-    chosen = (months >= first) & (months <= last) & ~np.char.startswith(ids, PREFIX)
+    (begin, _), (_, end) = (month_instants(month, schema.calendar) for month in (first, last))
+    logged = read_predictions(server.database_url, begin, end, schema)
+    ids = logged.request_id.astype(str)
+    chosen = ~np.char.startswith(ids, PREFIX)
     return probes, Served(sent, monitoring, seen, ids[chosen], logged.score[chosen])
 
 
@@ -168,12 +168,6 @@ def _read(report: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise DataError(f"`{report}` must be a report of the pipeline, got: {error}; run `dvc repro`") from error
     return content
-
-
-def _span(first: str, last: str) -> tuple[datetime, datetime]:
-    """Instants around these months of New York, with days to spare on both sides."""
-    begin, end = (datetime.fromisoformat(f"{month}-01") for month in (first, last))
-    return begin - timedelta(days=1), end + timedelta(days=33)
 
 
 def _settle(server: Server) -> None:
