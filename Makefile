@@ -13,7 +13,7 @@ export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help install demo test repro release serve replay monitor ui lint types format lock proto clients bench clean \
+.PHONY: help install demo test dag repro release serve replay monitor ui lint types format lock proto clients bench clean \
   cluster-up cluster-demo cluster-test cluster-down checkov stack dashboards dashboards-test examples compose-env
 
 help: ## List every task
@@ -46,6 +46,9 @@ test: install ## Every test (6 minutes)
 
 repro: install ## Run the pipeline: what changed, and nothing else
 	dvc repro
+
+dag: install ## Write dvc.yaml from the stages and their imports
+	windsock pipeline build
 
 release: install ## Verify the candidate, copy it to the store, make it champion
 	windsock release

@@ -11,6 +11,7 @@ import click
 # Command -> its module, its name there, and the first sentence of its help.
 COMMANDS: Final = {
     "stage": ("cli.line", "stage", "Run one DVC stage."),
+    "pipeline": ("cli.line", "pipeline", "The stages as DVC sees them: write dvc.yaml of a workspace."),
     "release": (
         "cli.registry",
         "release",
@@ -67,4 +68,4 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="windsock")
 def main() -> None:
-    """Train, release, serve and watch a flight-delay model on real data."""
+    """Train, release, serve and watch a model on real data."""

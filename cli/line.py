@@ -1,14 +1,22 @@
 """From data to answers: stages, replay, and the demo of all of it."""
 
 import sys
-from importlib import import_module
 
 import click
 
 from cli.options import command
 from contracts.settings import Section, ServiceSettings
 
-STAGES = ("parameters", "ingest", "validate", "featurize", "train", "compress", "evaluate", "package")
+STAGES = (
+    "parameters",
+    "ingest",
+    "validate",
+    "featurize",
+    "train",
+    "compress",
+    "evaluate",
+    "package",
+)  # pipelines/dag.py
 
 
 @click.command()
@@ -16,9 +24,24 @@ STAGES = ("parameters", "ingest", "validate", "featurize", "train", "compress", 
 @command(Section, "root")
 def stage(name: str, settings: Section) -> None:
     """Run one DVC stage. `dvc repro` calls this; you rarely need to."""
-    from contracts.params import load_params
+    from pipelines.runner import run_stage
 
-    import_module(f"pipelines.stages.{name}").main(settings.root, load_params(settings.root / "params.yaml"))
+    run_stage(name, settings.root)
+
+
+@click.group()
+def pipeline() -> None:
+    """The stages as DVC sees them."""
+
+
+@pipeline.command()
+@command(Section, "root")
+def build(settings: Section) -> None:
+    """Write dvc.yaml of a workspace: what each stage reads and writes, and from which code it follows."""
+    from pipelines.dag import build as run
+
+    run(settings.root)
+    click.echo(settings.root / "dvc.yaml")
 
 
 @click.command()

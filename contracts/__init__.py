@@ -1,4 +1,4 @@
-"""The vocabulary that every room shares: features, tables, parameters, artifacts, errors.
+"""The vocabulary that every room shares: schema, tables, reports, artifacts, settings, errors.
 
 Imports the standard library, pydantic, numpy and model-signing; nothing of ours.
 """

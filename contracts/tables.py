@@ -1,77 +1,53 @@
-"""The tables between the stages: their columns, types and bounds, checked by `validate` and `featurize`.
+"""Tables between stages: columns with type, bounds and key, checked by `validate` and `featurize`.
 
-All instants are UTC without a zone (Parquet TIMESTAMP), so no session's time zone can move them. Calendar
-columns (`local_month`, `sched_dep_minute`, `day_of_week`) are New York's and come from the source's own
-local clock.
+All instants are UTC without a zone (Parquet TIMESTAMP), so no session's time zone can move them.
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
-from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES
+from contracts.schema import KEY_COLUMNS, Schema
 
 Dtype = Literal["string", "int64", "float64", "float32", "boolean", "timestamp"]
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table. `low` and `high` are inclusive; None is unbounded."""
+    """One column of a table. `low`, `high` and `max_length` (characters) are inclusive; None is unbounded."""
 
     name: str
     dtype: Dtype
     nullable: bool = False
     low: float | None = None
     high: float | None = None
+    max_length: int | None = None
 
 
-FLIGHTS: Final[tuple[Column, ...]] = (
-    Column("flight_id", "string"),  # unique: local schedule, carrier, number, origin, destination
-    Column("carrier", "string"),
-    Column("flight", "int64", low=1, high=9_999),
-    Column("tailnum", "string", nullable=True),
-    Column("origin", "string"),
-    Column("dest", "string"),
-    Column("distance", "float64", low=1, high=12_000),
-    Column("local_month", "string"),  # "2013-07"
-    Column("sched_dep_minute", "int64", low=0, high=1439),
-    Column("day_of_week", "int64", low=1, high=7),
-    Column("scheduled_departure", "timestamp"),
-    Column("scheduled_arrival", "timestamp"),
-    Column("departed", "timestamp", nullable=True),  # null: cancelled
-    Column("landed", "timestamp", nullable=True),  # null: cancelled or diverted, never labelled
-    Column("dep_delay", "int64", nullable=True, low=-120, high=2_880),
-    Column("arr_delay", "int64", nullable=True, low=-180, high=2_880),
+@dataclass(frozen=True, slots=True)
+class Table:
+    """`columns` in their order; no two rows share all values of `key`."""
+
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+
+_KEYS = (
+    Column("row_id", "string"),
+    Column("month", "string"),  # of the moment predicted about, in the calendar's zone: "2013-07"
+    Column("predicted_at", "timestamp"),  # nothing after it is in the features
+    Column("outcome_at", "timestamp", nullable=True),  # null: never labelled
+    Column("label", "boolean", nullable=True),  # null: never labelled
 )
-WEATHER: Final[tuple[Column, ...]] = (
-    Column("origin", "string"),
-    Column("observed", "timestamp"),
-    Column("temp", "float64", True, -60, 140),
-    Column("dewp", "float64", True, -80, 110),
-    Column("humid", "float64", True, 0, 100),
-    Column("wind_dir", "float64", True, 0, 360),
-    Column("wind_speed", "float64", True, 0, 250),
-    Column("wind_gust", "float64", True, 0, 300),
-    Column("precip", "float64", True, 0, 20),
-    Column("pressure", "float64", True, 850, 1_100),
-    Column("visib", "float64", True, 0, 100),
-)
-PLANES: Final[tuple[Column, ...]] = (
-    Column("tailnum", "string"),
-    Column("year", "int64", True, 1900, 2100),
-    Column("seats", "int64", True, 1, 900),
-)
-# What `featurize` adds beside the features, for splitting, replaying and labelling; never a model input.
-FEATURE_KEYS: Final[tuple[Column, ...]] = (
-    Column("flight_id", "string"),
-    Column("local_month", "string"),
-    Column("scheduled_departure", "timestamp"),
-    Column("predicted_at", "timestamp"),  # the cutoff: HORIZON_HOURS before scheduled departure
-    Column("landed", "timestamp", nullable=True),
-    Column("late", "boolean", nullable=True),  # null: never labelled
-)
-FEATURE_TABLE: Final[tuple[Column, ...]] = (
-    *FEATURE_KEYS,
-    *(Column(name, "float32", nullable=True) for name in NUMERIC_NAMES),
-    *(Column(name, "string") for name in CATEGORY_NAMES),
-)
-TABLES: Final[dict[str, tuple[Column, ...]]] = {"flights": FLIGHTS, "weather": WEATHER, "planes": PLANES}
+if tuple(column.name for column in _KEYS) != KEY_COLUMNS:
+    raise AssertionError("the columns that contracts/schema.py reserves are those that stand here")
+
+
+def feature_table(schema: Schema) -> Table:
+    """What `featurize` writes: keys for splitting, replaying and labelling, then the model's inputs in their order."""
+    numeric = (Column(f.name, "float32", f.nullable, f.low, f.high) for f in schema.numeric)
+    category = (Column(f.name, "string", max_length=f.max_length) for f in schema.category)
+    return Table((*_KEYS, *numeric, *category), ("row_id",))

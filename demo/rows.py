@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import DataError
-from contracts.schema import Category, Numeric, Schema
+from contracts.schema import KEY_COLUMNS, Category, Numeric, Schema
 
-ID, MONTH, PREDICTED_AT, OUTCOME_AT, LABEL = "flight_id", "local_month", "predicted_at", "landed", "late"
+ID, MONTH, PREDICTED_AT, OUTCOME_AT, LABEL = KEY_COLUMNS
 ORDER: Final = (PREDICTED_AT, ID)
 
 

@@ -11,9 +11,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from contracts.features import Numeric
+from contracts.schema import Numeric
 from models.preprocess import Codes
-from models.train import Probability, Rows
+from models.train import Probability, TrainingRows
 
 Scorer = Callable[[Numeric, Codes], Probability]
 _MOST_ROUNDS: Final = 1500
@@ -39,7 +39,9 @@ _LIGHTGBM: Final[dict[str, Any]] = {
 }
 
 
-def fit_lightgbm(selection: Rows, validation: Rows, final: Rows, seed: int) -> tuple[Scorer, int]:
+def fit_lightgbm(
+    selection: TrainingRows, validation: TrainingRows, final: TrainingRows, seed: int
+) -> tuple[Scorer, int]:
     """Rounds are chosen on `validation`, then the trees are grown anew on `final`.
 
     Returns:
@@ -62,7 +64,7 @@ def fit_lightgbm(selection: Rows, validation: Rows, final: Rows, seed: int) -> t
     return score, int(chosen)
 
 
-def fit_logistic_regression(final: Rows) -> Scorer:
+def fit_logistic_regression(final: TrainingRows) -> Scorer:
     """Median-imputed and standardised numbers with missing flags, one-hot categories, L2 of strength 1."""
     features = final.numeric.shape[1]
     columns = list(range(features + final.code.shape[1]))
@@ -88,7 +90,7 @@ def _columns(numeric: Numeric, code: Codes) -> np.ndarray:
     return np.hstack([numeric, code.astype(np.float32)])
 
 
-def _dataset(rows: Rows, reference: lightgbm.Dataset | None = None) -> lightgbm.Dataset:
+def _dataset(rows: TrainingRows, reference: lightgbm.Dataset | None = None) -> lightgbm.Dataset:
     features, categories = rows.numeric.shape[1], rows.code.shape[1]
     return lightgbm.Dataset(
         _columns(rows.numeric, rows.code),

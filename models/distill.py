@@ -8,22 +8,22 @@ from typing import Final
 
 import numpy as np
 
-from contracts.features import Numeric
+from contracts.schema import Numeric
 from models.network import Network
 from models.preprocess import Codes
-from models.train import Rows, predict
+from models.train import TrainingRows, predict
 
 # Copy 1, 3, ... stays near the data, copy 2, 4, ... goes further: share of cells swapped, noise in standard deviations.
 _STRENGTH: Final = ((0.10, 0.1), (0.25, 0.2))
 
 
-def distillation_rows(teacher: Network, numeric: Numeric, code: Codes, copies: int, seed: int) -> Rows:
+def distillation_rows(teacher: Network, numeric: Numeric, code: Codes, copies: int, seed: int) -> TrainingRows:
     """The rows and `copies` perturbed copies of them, with the teacher's probabilities as targets."""
     rng = np.random.default_rng(seed)
     parts = [(numeric, code), *(perturb(numeric, code, *_STRENGTH[i % 2], rng) for i in range(copies))]
     all_numeric = np.concatenate([part[0] for part in parts])
     all_code = np.concatenate([part[1] for part in parts])
-    return Rows(all_numeric, all_code, predict(teacher, all_numeric, all_code))
+    return TrainingRows(all_numeric, all_code, predict(teacher, all_numeric, all_code))
 
 
 def perturb(

@@ -83,7 +83,7 @@ class Flat(nn.Module):
 
 
 class Network(nn.Module):
-    """Raw numbers and category codes -> the logit of arriving late."""
+    """Raw numbers and category codes -> the logit of the positive outcome."""
 
     offset: Tensor  # [c], where each category's rows begin in the one embedding table
 

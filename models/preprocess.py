@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.features import Category, Numeric
+from contracts.schema import Category, Numeric
 
 UNKNOWN: Final = 0  # code of a category that training never saw, and of ""
 Codes = NDArray[np.int64]  # [n, categories], 0 is unknown

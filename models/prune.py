@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.network import Network
-from models.train import Rows
+from models.train import TrainingRows
 
 
-def prune(network: Network, rows: Rows, share: float) -> Network:
+def prune(network: Network, rows: TrainingRows, share: float) -> Network:
     """A smaller copy without the least important `share` of each hidden layer's units (one at least stays)."""
     keep = [_most_important(scores, share) for scores in importance(network, rows)]
     pruned = Network(replace(network.architecture, hidden=tuple(len(units) for units in keep)))
@@ -28,7 +28,7 @@ def prune(network: Network, rows: Rows, share: float) -> Network:
     return pruned
 
 
-def importance(network: Network, rows: Rows) -> list[Tensor]:
+def importance(network: Network, rows: TrainingRows) -> list[Tensor]:
     """For each hidden layer, [units]: mean over rows of |activation x its gradient of the loss|."""
     activations: list[Tensor] = []
 

@@ -14,12 +14,12 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
 from contracts.artifact import INPUT_CATEGORY, INPUT_NUMERIC
-from contracts.features import Category, Numeric
+from contracts.schema import Category, Numeric
 
 _BATCH = 512
 
 
-class _Rows(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime ships no types
+class _CalibrationBatches(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime ships no types
     def __init__(self, numeric: Numeric, category: Category) -> None:
         starts = range(0, len(numeric), _BATCH)
         self._batches = iter(
@@ -47,7 +47,7 @@ def quantize(model: bytes, numeric: Numeric, category: Category) -> bytes:
         quantize_static(
             graph,
             path,
-            _Rows(numeric, category),
+            _CalibrationBatches(numeric, category),
             quant_format=QuantFormat.QDQ,
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,

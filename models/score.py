@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime
 
 from contracts.artifact import INPUT_CATEGORY, INPUT_NUMERIC, OUTPUT
-from contracts.features import Category, Numeric
+from contracts.schema import Category, Numeric
 from models.train import Probability
 
 _BATCH: Final = 4096

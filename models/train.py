@@ -1,6 +1,6 @@
 """The training loop: AdamW on binary cross-entropy, with an average of the weights as the result.
 
-It trains teacher, student and twin alike: a target is a label (0 or 1) or a teacher's probability. It reports by
+It trains teacher, student and control alike: a target is a label (0 or 1) or a teacher's probability. It reports by
 callback and is handed its score function, so it knows nothing of files, tracking or metrics.
 """
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from contracts.features import Numeric
+from contracts.schema import Numeric
 from models.network import Network
 from models.preprocess import UNKNOWN, Codes
 
@@ -26,18 +26,22 @@ Score = Callable[[NDArray[np.float32], Probability], float]  # (target, probabil
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    numeric: Numeric
-    code: Codes
+class TrainingRows:
+    """Inputs with what is to be learned from them."""
+
+    numeric: Numeric  # [n, k], NaN is missing
+    code: Codes  # [n, c]
     target: NDArray[np.float32]  # [n] in [0, 1]
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """`unknown_share` of the codes are hidden in training, so that an unknown category gets a sensible score.
+class TrainingSettings:
+    """How `fit` trains.
 
-    `one_cycle` raises and lowers the learning rate (Smith 2018), for a known number of epochs; otherwise it is
-    constant, so that every epoch is a fair place to stop.
+    Attributes:
+        one_cycle: the learning rate rises and falls (Smith 2018) over a known number of epochs; otherwise it is
+            constant, so that every epoch is a fair place to stop.
+        unknown_share: of the codes, hidden in training, so that an unknown category gets a sensible score.
     """
 
     epochs: int
@@ -61,11 +65,11 @@ class Epoch:
 
 def fit(
     network: Network,
-    rows: Rows,
-    settings: Settings,
+    rows: TrainingRows,
+    settings: TrainingSettings,
     *,
     on_epoch: Callable[[Epoch], None],
-    validation: Rows | None = None,
+    validation: TrainingRows | None = None,
     score: Score | None = None,
 ) -> Network:
     """Train a copy of `network`.
@@ -95,7 +99,7 @@ def fit(
 
 
 def predict(network: Network, numeric: Numeric, code: Codes) -> Probability:
-    """Probabilities [n] of being late."""
+    """Probabilities [n] of the positive outcome."""
     network.eval()
     with torch.inference_mode():
         parts = [
@@ -127,7 +131,9 @@ def _run_epoch(
     return total / count
 
 
-def _batches(rows: Rows, settings: Settings, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+def _batches(
+    rows: TrainingRows, settings: TrainingSettings, generator: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     numeric, code, target = (torch.from_numpy(a) for a in (rows.numeric, rows.code, rows.target))
     order = torch.randperm(len(target), generator=generator)
     for start in range(0, len(order), settings.batch_size):
@@ -136,7 +142,9 @@ def _batches(rows: Rows, settings: Settings, generator: torch.Generator) -> Iter
         yield numeric[index], code[index].masked_fill(hidden, UNKNOWN), target[index]
 
 
-def _scheduler(optimizer: torch.optim.Optimizer, settings: Settings, rows: int) -> torch.optim.lr_scheduler.LRScheduler:
+def _scheduler(
+    optimizer: torch.optim.Optimizer, settings: TrainingSettings, rows: int
+) -> torch.optim.lr_scheduler.LRScheduler:
     if not settings.one_cycle:
         return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
     steps = settings.epochs * -(-rows // settings.batch_size)
@@ -153,7 +161,9 @@ def _average(averaged: Any, current: Any, count: Any) -> None:
         mean.lerp_(value, weight)
 
 
-def _validate(network: Network, validation: Rows | None, score: Score | None) -> tuple[float | None, float | None]:
+def _validate(
+    network: Network, validation: TrainingRows | None, score: Score | None
+) -> tuple[float | None, float | None]:
     if validation is None:
         return None, None
     probability = predict(network, validation.numeric, validation.code)

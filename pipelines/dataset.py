@@ -1,13 +1,13 @@
-"""The feature table as arrays, and who may learn from which row.
+"""The table of features as arrays, and who may learn from which row.
 
-A row may train a model of some day only when that day knew its label: the flight was scheduled before it, and had
-landed before it, midnight New York time. Choices are made on the last month before `as_of` (DESIGN decision 1c).
+A row may train a model of some day only when that day knew its label: what it is about happened before that day, and
+so did its outcome, by midnight of the calendar's zone. Choices are made on the last month before `as_of` (DESIGN
+decision 1c).
 """
 
 from calendar import monthrange
 from dataclasses import dataclass, fields
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,43 +15,46 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from contracts.errors import ParameterError
-from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES, Category, Numeric
+from contracts.schema import Category, Numeric, Schema
+from contracts.workspace import Workspace
 from models.preprocess import Codes, Vocabulary, encode
-from models.train import Rows
+from models.train import TrainingRows
 from pipelines import parquet
-from tasks.flights.clock import NEW_YORK, local
+from pipelines.zone import local, midnight
 
 Mask = NDArray[np.bool_]
 Instants = NDArray[np.datetime64]
 
 
 @dataclass(frozen=True, slots=True)
-class Flights:
-    """Rows of the feature table; instants are UTC. `landed` is NaT and `late` NaN for a flight without a label."""
+class Dataset:
+    """Rows of the table of features; instants are UTC. `outcome_at` is NaT and `label` NaN where there is no label."""
 
-    month: NDArray[np.str_]  # [n] of the scheduled departure in New York, "2013-07"
+    month: NDArray[np.str_]  # [n] of `about`, in the calendar's zone: "2013-07"
     day: NDArray[np.datetime64]  # [n] the same as a date
-    scheduled: Instants  # [n]
-    landed: Instants  # [n]
-    late: NDArray[np.float32]  # [n] 0, 1 or NaN
+    about: Instants  # [n] the moment predicted about
+    outcome_at: Instants  # [n] when the label was known
+    label: NDArray[np.float32]  # [n] 0, 1 or NaN
     numeric: Numeric
     category: Category
 
     def __len__(self) -> int:
-        return len(self.late)
+        return len(self.label)
 
     @property
     def labelled(self) -> Mask:
-        return ~np.isnan(self.late)
+        return ~np.isnan(self.label)
 
-    def where(self, mask: Mask) -> "Flights":
-        return Flights(*(getattr(self, field.name)[mask] for field in fields(self)))
+    def where(self, mask: Mask) -> "Dataset":
+        """The rows of the mask."""
+        return Dataset(*(getattr(self, field.name)[mask] for field in fields(self)))
 
-    def rows(self, vocabulary: Vocabulary) -> Rows:
-        """For training, with labels as targets."""
-        return Rows(self.numeric, self.codes(vocabulary), self.late)
+    def training_rows(self, vocabulary: Vocabulary) -> TrainingRows:
+        """With labels as targets."""
+        return TrainingRows(self.numeric, self.codes(vocabulary), self.label)
 
     def codes(self, vocabulary: Vocabulary) -> Codes:
+        """Codes of the categories."""
         return encode(self.category, vocabulary)
 
 
@@ -62,59 +65,55 @@ class Split:
     `later` is what the model will meet after `as_of`, labelled or not.
     """
 
-    fit: Flights
-    validation: Flights
-    refit: Flights
-    later: Flights
+    fit: Dataset
+    validation: Dataset
+    refit: Dataset
+    later: Dataset
 
 
-def read_flights(root: Path) -> Flights:
+def read_dataset(workspace: Workspace, schema: Schema) -> Dataset:
     """
     Raises:
         DataError: data/features.parquet is missing or damaged.
     """
-    frame = parquet.read(root / "data/features.parquet").to_pandas()
-    clock = local(frame["scheduled_departure"], NEW_YORK)
-    late = frame["late"].astype("boolean").astype("Float32").to_numpy(np.float32, na_value=np.nan)
-    return Flights(
-        month=frame["local_month"].to_numpy(str),
-        day=clock.to_numpy("datetime64[D]"),
-        scheduled=frame["scheduled_departure"].to_numpy("datetime64[us]"),
-        landed=frame["landed"].to_numpy("datetime64[us]"),
-        late=late,
-        numeric=frame[list(NUMERIC_NAMES)].to_numpy(np.float32),
-        category=frame[list(CATEGORY_NAMES)].to_numpy(object),
+    frame = parquet.read(workspace.features).to_pandas()
+    about = frame["predicted_at"] + pd.Timedelta(minutes=schema.calendar.horizon_minutes)
+    return Dataset(
+        month=frame["month"].to_numpy(str),
+        day=local(about, schema.calendar.time_zone).to_numpy("datetime64[D]"),
+        about=about.to_numpy("datetime64[us]"),
+        outcome_at=frame["outcome_at"].to_numpy("datetime64[us]"),
+        label=frame["label"].astype("boolean").astype("Float32").to_numpy(np.float32, na_value=np.nan),
+        numeric=frame[list(schema.numeric_names)].to_numpy(np.float32),
+        category=frame[list(schema.category_names)].to_numpy(object),
     )
 
 
-def split(flights: Flights, as_of: date) -> Split:
+def split(dataset: Dataset, as_of: date, schema: Schema) -> Split:
     """
     Raises:
         ParameterError: `as_of` leaves a training part without both classes.
     """
-    start, end = _midnight(_month_before(as_of)), _midnight(as_of)
-    known_before_start = flights.labelled & (flights.scheduled < start) & (flights.landed < start)
-    known_before_end = flights.labelled & (flights.scheduled < end) & (flights.landed < end)
+    zone = schema.calendar.time_zone
+    start, end = midnight(_month_before(as_of), zone), midnight(as_of, zone)
+    known_before_start = dataset.labelled & (dataset.about < start) & (dataset.outcome_at < start)
+    known_before_end = dataset.labelled & (dataset.about < end) & (dataset.outcome_at < end)
     parts = Split(
-        fit=flights.where(known_before_start),
-        validation=flights.where(known_before_end & (flights.scheduled >= start)),
-        refit=flights.where(known_before_end),
-        later=flights.where(flights.scheduled >= end),
+        fit=dataset.where(known_before_start),
+        validation=dataset.where(known_before_end & (dataset.about >= start)),
+        refit=dataset.where(known_before_end),
+        later=dataset.where(dataset.about >= end),
     )
     for name in ("fit", "validation"):
-        late: Any = getattr(parts, name).late
-        if len(np.unique(late)) < 2:
+        label: Any = getattr(parts, name).label
+        if len(np.unique(label)) < 2:
             which = "in the month before it" if name == "validation" else "earlier than the month before it"
+            words, rows = schema.target, schema.subject.plural
             raise ParameterError(
-                f"`as_of` must leave late and punctual flights {which}, got {as_of} and {len(late)} flights; "
-                "choose another date in params.yaml"
+                f"`as_of` must leave {words.positive} and {words.negative} {rows} {which}, got {as_of} and "
+                f"{len(label)} {rows}; choose another date in params.yaml"
             )
     return parts
-
-
-def _midnight(day: date) -> np.datetime64:
-    """The UTC instant at which this day begins in New York."""
-    return pd.Timestamp(day).tz_localize(NEW_YORK).tz_convert("UTC").tz_localize(None).to_datetime64()
 
 
 def _month_before(day: date) -> date:

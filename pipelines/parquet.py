@@ -1,4 +1,4 @@
-"""Tables between stages: read, write and check them as contracts/tables.py says."""
+"""Tables between stages as Parquet: read, write and check them as contracts/tables.py says."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 
 from contracts.errors import ContractViolation, DataError
 from contracts.files import write_atomic
-from contracts.tables import Column
+from contracts.tables import Column, Table
 
-Table = Any  # pyarrow.Table: pyarrow ships no types
+ArrowTable = Any  # pyarrow ships no types
 
 _TYPES: Final = {
     "string": pa.string(),
@@ -29,14 +29,14 @@ def schema(columns: Sequence[Column]) -> Any:
     return pa.schema([(column.name, _TYPES[column.dtype]) for column in columns])
 
 
-def write(path: Path, table: Table) -> None:
+def write(path: Path, table: ArrowTable) -> None:
     """Parquet whose bytes depend on the rows and their order alone."""
     sink = pa.BufferOutputStream()
     pq.write_table(table.replace_schema_metadata(None), sink, compression="zstd")
     write_atomic(path, sink.getvalue())
 
 
-def read(path: Path, columns: Sequence[str] | None = None) -> Table:
+def read(path: Path, columns: Sequence[str] | None = None) -> ArrowTable:
     """
     Args:
         columns: names to read; None is all of them.
@@ -50,26 +50,26 @@ def read(path: Path, columns: Sequence[str] | None = None) -> Table:
         raise DataError(f"`{path.name}` must be a readable Parquet file, got: {error}; run `dvc repro`") from error
 
 
-def check(name: str, table: Table, columns: Sequence[Column], key: Sequence[str], hint: str) -> None:
+def check(name: str, table: ArrowTable, contract: Table, hint: str) -> None:
     """Refuse a table that breaks its contract.
 
     Args:
         name: of the table, for the message.
-        key: columns that no two rows may share.
         hint: what to do about it.
 
     Raises:
         ContractViolation: names table, column, count and rule of the first breach.
     """
-    _check_columns(name, table, columns, hint)
-    for column in columns:
+    _check_columns(name, table, contract.columns, hint)
+    for column in contract.columns:
         _check_values(name, column, table[column.name], hint)
-    duplicates = table.num_rows - table.group_by(list(key)).aggregate([]).num_rows
+    duplicates = table.num_rows - table.group_by(list(contract.key)).aggregate([]).num_rows
     if duplicates:
-        raise violation(name, "+".join(key), "unique", f"{duplicates} duplicates", hint)
+        raise violation(name, "+".join(contract.key), "unique", f"{duplicates} duplicates", hint)
 
 
 def violation(table: str, column: str, rule: str, got: str, hint: str) -> ContractViolation:
+    """The error that says which table and column breaks which rule."""
     return ContractViolation(f"`{table}.{column}` must be {rule}, got {got}; {hint}")
 
 
@@ -84,7 +84,7 @@ def bounds(column: Column) -> str:
     return f"between {column.low:.10g} and {column.high:.10g}"
 
 
-def _check_columns(name: str, table: Table, columns: Sequence[Column], hint: str) -> None:
+def _check_columns(name: str, table: ArrowTable, columns: Sequence[Column], hint: str) -> None:
     expected = schema(columns)
     for column in table.column_names:
         if column not in expected.names:
@@ -101,6 +101,11 @@ def _check_columns(name: str, table: Table, columns: Sequence[Column], hint: str
 def _check_values(name: str, column: Column, values: Any, hint: str) -> None:
     if not column.nullable and values.null_count:
         raise violation(name, column.name, "present in every row", f"{values.null_count} rows without", hint)
+    if column.max_length is not None:
+        too_long = pc.sum(pc.greater(pc.utf8_length(values), column.max_length)).as_py()
+        if too_long:
+            rule = f"of at most {column.max_length} characters"
+            raise violation(name, column.name, rule, f"{too_long} rows with more", hint)
     if not pa.types.is_floating(values.type) and not pa.types.is_integer(values.type):
         return
     wrong = pc.invert(pc.is_finite(values))

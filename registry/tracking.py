@@ -32,7 +32,7 @@ MODEL: Final = "model"  # tag of a child: its name
 REPORTED: Final = "reports_sha256"  # tag of a child: of the reports that it was completed from
 NOTE: Final = "mlflow.note.content"  # tag of a training: its description, which the version gets, too
 TEACHER: Final = "teacher"
-_COMMON: Final = ("task", "as_of", "seed", "train.seed", "ingest.")
+_COMMON: Final = ("task", "as_of", "seed", "ingest.")
 # Child -> beginnings of the parameters that made it, as the stages in dvc.yaml read them.
 _OWN: Final = {
     TEACHER: (*_COMMON, "train."),

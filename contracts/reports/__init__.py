@@ -12,7 +12,7 @@ import msgspec
 from contracts.errors import DataError
 from contracts.files import write_atomic
 
-Kind = TypeVar("Kind", bound=msgspec.Struct)
+Kind = TypeVar("Kind")
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,7 +30,8 @@ def encode_report(report: Any) -> bytes:
 
 
 def decode_report(content: bytes, kind: type[Kind], name: str) -> Kind:
-    """
+    """A report out of its JSON; `kind` is a struct or a list of them.
+
     Raises:
         DataError: other JSON, or another format. `name` says where it came from.
     """
@@ -38,16 +39,19 @@ def decode_report(content: bytes, kind: type[Kind], name: str) -> Kind:
         return msgspec.json.decode(content, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DataError(
-            f"`{name}` must be a {kind.__name__} of this version, got: {error}; make it again with what wrote it"
+            f"`{name}` must be a {kind.__name__} of this version, got: {error}; make it again with what wrote it: "
+            "`dvc repro`, `windsock monitor` or `windsock demo`"
         ) from error
 
 
 def write_report(path: Path, report: Any) -> None:
+    """Replace the file by this report."""
     write_atomic(path, encode_report(report))
 
 
 def read_report(path: Path, kind: type[Kind]) -> Kind:
-    """
+    """The report in this file.
+
     Raises:
         DataError: no such report, or one of another format.
     """

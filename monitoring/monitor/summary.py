@@ -1,8 +1,8 @@
 """Some rows of the prediction log as a summary: quality, drift, latency. What cannot be known is None."""
 
-from dataclasses import asdict
 from typing import Final, get_args
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -60,7 +60,7 @@ def _quality(
     count = int((label == 1).sum())
     if reason := _unknown(count, len(label) - count, schema, labels_of_each):
         return None, reason
-    return Quality(**asdict(quality.measure(label, score))), None
+    return Quality(**msgspec.structs.asdict(quality.measure(label, score))), None
 
 
 def _unknown(positive: int, negative: int, schema: Schema, labels_of_each: int) -> str | None:

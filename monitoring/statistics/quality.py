@@ -4,36 +4,16 @@ One definition for training, evaluation and monitoring, so that their numbers ca
 Everywhere `late` is the label, [n] of bool (or 0 and 1), and `score` the probability of it, [n] of float in [0, 1].
 """
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from contracts.reports.quality import Interval, Quality
+
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 ECE_BINS: Final = 15
-
-
-@dataclass(frozen=True, slots=True)
-class Quality:
-    """One scorer on one set of labelled rows. `auc` is None when only one class is there."""
-
-    rows: int
-    positive_share: float
-    auc: float | None
-    log_loss: float
-    brier: float
-    ece: float
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """An estimate between the 2.5th and 97.5th percentile of its bootstrap distribution."""
-
-    low: float
-    difference: float
-    high: float
 
 
 def auc(late: NDArray[Any], score: NDArray[Any]) -> float:

@@ -1,85 +1,100 @@
 """Stage `compress`: a small int8 student, and whether it may take its teacher's place.
 
 All of it happens twice. On the networks that did not see the last month, that month decides: the student is released
-when it loses no more than `max_auc_loss` to its teacher. Then student and twin are made anew from the final teacher.
+when it loses no more than `max_auc_loss` to its teacher. Then student and control are made anew from the final teacher.
 """
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final, Literal
 
+import msgspec
 import numpy as np
 import torch
+from pydantic import Field
 
-from contracts.files import write_atomic, write_json
-from contracts.params import Params
+from contracts.artifact import Released
+from contracts.files import write_atomic
 from contracts.reference import REFERENCE_ROWS, Reference, pack
-from models.compress import Stage, compress
+from contracts.reports import write_report
+from contracts.reports.compression import CompressionReport, Limits, ModelReport, StepReport, Steps
+from contracts.reports.quality import Interval
+from contracts.workspace import Workspace
+from models.compress import CompressionSettings, Step, compress
 from models.distill import distillation_rows
 from models.export import to_onnx
 from models.network import count_parameters
 from models.score import score
-from models.train import Epoch, Rows
+from models.train import Epoch, TrainingRows
 from monitoring.statistics import quality
-from monitoring.statistics.quality import Interval, Quality
 from pipelines import checkpoint
-from pipelines.dataset import Flights, read_flights, split
+from pipelines.dataset import Dataset, read_dataset, split
+from pipelines.parameters import Section
+from tasks import load_schema
 
 logger = logging.getLogger(__name__)
 
-Released = Literal["student", "teacher"]
 MAX_BYTES: Final[dict[Released, int]] = {"student": 100_000, "teacher": 1_000_000}
 _ROUNDS: Final = 2000  # of the bootstrap
 
 
+class Parameters(Section):
+    """The student: distilled, pruned by whole units, quantised to static int8."""
+
+    hidden: list[int] = Field(min_length=1)
+    prune: float = Field(ge=0, lt=1, description="share of each hidden layer's units that is cut")
+    bins: int = Field(ge=2, le=256)
+    epochs: int = Field(ge=1)
+    finetune_epochs: int = Field(ge=0)
+    learning_rate: float = Field(gt=0)
+    noise_copies: int = Field(ge=0)
+    calibration_rows: int = Field(ge=1)
+    max_auc_loss: float = Field(ge=0, description="AUC on the validation month")
+
+    def settings(self) -> CompressionSettings:
+        """For the treatment of student and control."""
+        return CompressionSettings(
+            hidden=tuple(self.hidden),
+            prune=self.prune,
+            bins=self.bins,
+            epochs=self.epochs,
+            finetune_epochs=self.finetune_epochs,
+            learning_rate=self.learning_rate,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One phase's models, each with what it went through; the last stage is the file."""
+    """One phase's models, each with the steps that it went through; the last step is the file."""
 
-    teacher: tuple[Stage, ...]
-    student: tuple[Stage, ...]
-    twin: tuple[Stage, ...]
+    teacher: tuple[Step, ...]
+    student: tuple[Step, ...]
+    control: tuple[Step, ...]
+
+    def members(self) -> dict[str, tuple[Step, ...]]:
+        """By name."""
+        return {"teacher": self.teacher, "student": self.student, "control": self.control}
 
 
-def main(root: Path, params: Params) -> None:
+def main(workspace: Workspace, *, task: str, as_of: date, seed: int, parameters: Parameters) -> None:
     """
     Raises:
         DataError: an input is missing or damaged.
         ParameterError: `as_of` leaves nothing to learn from.
     """
     torch.set_num_threads(1)  # as in `train`
-    parts = split(read_flights(root), params.as_of)
-    chosen = make_family(root / "artifacts/train", "selection", parts.fit, params)
-    scores = {name: _score(stages[-1], parts.validation) for name, stages in _members(chosen).items()}
-    final = make_family(root / "artifacts/train", "final", parts.refit, params)
-    for name, stages in _members(final).items():
-        write_atomic(root / f"artifacts/compress/{name}.onnx", stages[-1].model)
-
-    write_atomic(root / "artifacts/compress/reference.npz", _reference(parts.refit, params.train.seed))
-
-    loss = _difference(parts.validation, scores["teacher"], scores["student"])
-    size = len(final.student[-1].model)
-    released, reason = decide(loss, size, params.compress.max_auc_loss)
-    logger.info("Released: the %s. %s", released, reason)
-    models = {name: _told(stages[-1], scores[name], parts.validation) for name, stages in _members(final).items()}
-    write_json(
-        root / "reports/compression.json",
-        models
-        | {
-            "as_of": params.as_of.isoformat(),
-            "released": released,
-            "reason": reason,
-            "limits": {"max_auc_loss": params.compress.max_auc_loss, "max_bytes": MAX_BYTES[released]},
-            "auc_loss": asdict(loss),
-            "auc_gain_over_twin": asdict(_difference(parts.validation, scores["student"], scores["twin"])),
-            "steps": {
-                name: _steps(stages, parts.validation)
-                for name, stages in (("student", chosen.student), ("twin", chosen.twin))
-            },
-        },
-    )
+    schema = load_schema(task)
+    parts = split(read_dataset(workspace, schema), as_of, schema)
+    chosen = make_family(workspace, "selection", parts.fit, parameters, seed)
+    final = make_family(workspace, "final", parts.refit, parameters, seed)
+    for name, steps in final.members().items():
+        write_atomic(workspace.compressed / f"{name}.onnx", steps[-1].model)
+    write_atomic(workspace.compressed / "reference.npz", _reference(parts.refit, seed))
+    report = _report(as_of, parameters.max_auc_loss, parts.validation, chosen, final)
+    logger.info("Released: the %s. %s", report.released, report.reason)
+    write_report(workspace.report("compression"), report)
 
 
 def decide(loss: Interval, size: int, max_auc_loss: float) -> tuple[Released, str]:
@@ -97,63 +112,79 @@ def decide(loss: Interval, size: int, max_auc_loss: float) -> tuple[Released, st
     return "student", f"{found}, at most the {max_auc_loss:g} allowed, and takes {size} bytes."
 
 
-def make_family(folder: Path, phase: Literal["selection", "final"], flights: Flights, params: Params) -> Family:
-    """Teacher, student and twin of one phase.
+def make_family(
+    workspace: Workspace, phase: Literal["selection", "final"], rows: Dataset, parameters: Parameters, seed: int
+) -> Family:
+    """Teacher, student and control of one phase.
 
     Args:
-        folder: of the trained teachers.
-        flights: the labelled ones that the phase's teacher was trained on.
+        rows: the labelled ones that the phase's teacher was trained on.
     """
-    teacher, vocabulary = checkpoint.load(folder, phase)
-    seed = params.train.seed
-    labels = flights.rows(vocabulary)
-    count = min(params.compress.calibration_rows, len(flights))
-    chosen = np.random.default_rng(seed).choice(len(flights), count, replace=False)
-    calibration = flights.numeric[chosen], flights.category[chosen]
+    teacher, vocabulary = checkpoint.load(workspace.trained, phase)
+    labels = rows.training_rows(vocabulary)
+    count = min(parameters.calibration_rows, len(rows))
+    chosen = np.random.default_rng(seed).choice(len(rows), count, replace=False)
+    calibration = rows.numeric[chosen], rows.category[chosen]
 
-    def small(name: str, targets: Rows) -> tuple[Stage, ...]:
-        return compress(targets, calibration, vocabulary, params.compress, seed, _report(f"{phase} {name}"))
+    def small(name: str, targets: TrainingRows) -> tuple[Step, ...]:
+        return compress(targets, calibration, vocabulary, parameters.settings(), seed, _progress(f"{phase} {name}"))
 
-    soft = distillation_rows(teacher, labels.numeric, labels.code, params.compress.noise_copies, seed)
-    logger.info("%s: the teacher labelled %d rows of %d flights", phase, len(soft.target), len(flights))
-    whole = Stage("trained", count_parameters(teacher), to_onnx(teacher, vocabulary))
-    return Family((whole,), small("student", soft), small("twin", labels))
+    soft = distillation_rows(teacher, labels.numeric, labels.code, parameters.noise_copies, seed)
+    logger.info("%s: the teacher labelled %d rows, made of %d", phase, len(soft.target), len(rows))
+    whole = Step("trained", count_parameters(teacher), to_onnx(teacher, vocabulary))
+    return Family((whole,), small("student", soft), small("control", labels))
 
 
-def _told(stage: Stage, scores: Any, flights: Flights) -> dict[str, Any]:
+def _report(as_of: date, max_auc_loss: float, validation: Dataset, chosen: Family, final: Family) -> CompressionReport:
+    """The decision, on the models of the phase that chooses, and the sizes of the final ones."""
+    scores = {name: _score(steps[-1], validation) for name, steps in chosen.members().items()}
+
+    def difference(a: str, b: str) -> Interval:
+        return quality.auc_difference_interval(validation.label, scores[a], scores[b], validation.day, _ROUNDS)
+
+    loss = difference("teacher", "student")
+    released, reason = decide(loss, len(final.student[-1].model), max_auc_loss)
+    models = {name: _told(steps[-1], scores[name], validation) for name, steps in final.members().items()}
+    return CompressionReport(
+        format=1,
+        as_of=as_of.isoformat(),
+        released=released,
+        reason=reason,
+        limits=Limits(max_auc_loss, MAX_BYTES[released]),
+        auc_loss=loss,
+        auc_gain_over_control=difference("student", "control"),
+        steps=Steps(_steps(chosen.student, validation), _steps(chosen.control, validation)),
+        **models,
+    )
+
+
+def _told(step: Step, scores: Any, validation: Dataset) -> ModelReport:
     """Size of a final model, and the quality of its like in the phase that chooses."""
-    return asdict(quality.measure(flights.late, scores)) | {
-        "auc_low": quality.auc_low(flights.late, scores, flights.day, _ROUNDS),
-        "bytes": len(stage.model),
-        "parameters": stage.parameters,
-    }
+    return ModelReport(
+        **msgspec.structs.asdict(quality.measure(validation.label, scores)),
+        auc_low=quality.auc_low(validation.label, scores, validation.day, _ROUNDS),
+        bytes=len(step.model),
+        parameters=step.parameters,
+    )
 
 
-def _reference(flights: Flights, seed: int) -> bytes:
+def _steps(steps: tuple[Step, ...], validation: Dataset) -> list[StepReport]:
+    return [
+        StepReport(s.name, s.parameters, len(s.model), quality.measure(validation.label, _score(s, validation)).auc)
+        for s in steps
+    ]
+
+
+def _score(step: Step, rows: Dataset) -> Any:
+    return score(step.model, rows.numeric, rows.category)
+
+
+def _reference(rows: Dataset, seed: int) -> bytes:
     """A fixed sample of what the final models were trained on."""
-    count = min(REFERENCE_ROWS, len(flights))
-    chosen = np.sort(np.random.default_rng(seed).choice(len(flights), count, replace=False))
-    return pack(Reference(flights.numeric[chosen], flights.category[chosen]))
+    count = min(REFERENCE_ROWS, len(rows))
+    chosen = np.sort(np.random.default_rng(seed).choice(len(rows), count, replace=False))
+    return pack(Reference(rows.numeric[chosen], rows.category[chosen]))
 
 
-def _members(family: Family) -> dict[str, tuple[Stage, ...]]:
-    return {"teacher": family.teacher, "student": family.student, "twin": family.twin}
-
-
-def _report(name: str) -> Callable[[str, Epoch], None]:
+def _progress(name: str) -> Callable[[str, Epoch], None]:
     return lambda step, epoch: logger.info("%s, %s, epoch %d: loss %.4f", name, step, epoch.number, epoch.train_loss)
-
-
-def _score(stage: Stage, flights: Flights) -> Any:
-    return score(stage.model, flights.numeric, flights.category)
-
-
-def _difference(flights: Flights, a: Any, b: Any) -> Interval:
-    return quality.auc_difference_interval(flights.late, a, b, flights.day, _ROUNDS)
-
-
-def _steps(stages: tuple[Stage, ...], flights: Flights) -> list[dict[str, Any]]:
-    def measured(stage: Stage) -> Quality:
-        return quality.measure(flights.late, _score(stage, flights))
-
-    return [{"step": s.step, "parameters": s.parameters, "bytes": len(s.model), "auc": measured(s).auc} for s in stages]

@@ -1,83 +1,58 @@
 """Stage `validate`: the ingested tables keep their contracts, column by column and against each other."""
 
 import logging
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Final
+from typing import Any
 
-import pandas as pd
 import pyarrow.compute as pc
 
-from contracts.files import write_json
-from contracts.params import Params
-from contracts.tables import TABLES
+from contracts.reports import write_report
+from contracts.reports.validation import ValidationReport, ValidTable
+from contracts.tables import Table
+from contracts.workspace import Workspace
 from pipelines import parquet
-from tasks.flights import clock
+from tasks import Rule, load_cleaning
 
 logger = logging.getLogger(__name__)
 
-INPUT: Final = "data/ingested"
-REPORT: Final = "reports/validation.json"
-KEYS: Final = {"flights": ["flight_id"], "weather": ["origin", "observed"], "planes": ["tailnum"]}
-_HINT: Final = "mend the data in pipelines/stages/ingest.py, or the rule in contracts/tables.py"
 
-
-def main(root: Path, params: Params) -> None:  # noqa: ARG001 - a stage's signature; a contract leaves no choice
+def main(workspace: Workspace, *, task: str) -> None:
     """
     Raises:
         ContractViolation: names table, column, number of rows and rule of the first breach.
         DataError: a table is missing or unreadable.
     """
-    found = {name: parquet.read(root / INPUT / f"{name}.parquet") for name in TABLES}
-    for name, columns in TABLES.items():
-        parquet.check(name, found[name], columns, KEYS[name], _HINT)
-        _check_minutes(name, found[name])
-    frame = found["flights"].to_pandas()
+    cleaning = load_cleaning(task)
+    tables = cleaning.TABLES
+    hint = f"mend the data or the rule in tasks/{task}/cleaning.py"
+    found = {name: parquet.read(workspace.ingested / f"{name}.parquet") for name in tables}
+    for name, table in tables.items():
+        parquet.check(name, found[name], table, hint)
+        _check_minutes(name, found[name], table, hint)
     rules = ["every instant must be a whole minute"]
-    for column, rule, broken in flight_rules(frame):
-        if broken.any():
-            example = frame.loc[broken, "flight_id"].iloc[0]
-            raise parquet.violation(
-                "flights", column, rule, f"{int(broken.sum())} rows that break it ({example})", _HINT
-            )
-        rules.append(f"`flights.{column}` must be {rule}")
-    _check_origins(frame, found["weather"].to_pandas())
-    rules.append("`flights.origin` must be an airport with weather")
-    report = {name: {"rows": t.num_rows, "columns": t.num_columns, "key": KEYS[name]} for name, t in found.items()}
-    write_json(root / REPORT, {"tables": report, "rules_between_columns": rules, "violations": 0})
+    for rule in cleaning.rules({name: table.to_pandas() for name, table in found.items()}):
+        _check_rule(rule, found[rule.table], tables[rule.table], hint)
+        rules.append(f"`{rule.table}.{rule.column}` must be {rule.rule}")
+    valid = {n: ValidTable(t.num_rows, t.num_columns, list(tables[n].key)) for n, t in found.items()}
+    write_report(workspace.report("validation"), ValidationReport(1, valid, rules, violations=0))
     logger.info("Valid: %s", ", ".join(f"{t.num_rows} {name}" for name, t in found.items()))
 
 
-def flight_rules(flights: pd.DataFrame) -> Iterator[tuple[str, str, "pd.Series[bool]"]]:
-    """What must hold between the columns of a flight: column, rule, where it is broken."""
-    scheduled, departed, landed = flights["scheduled_departure"], flights["departed"], flights["landed"]
-    yield "scheduled_arrival", "after scheduled_departure", flights["scheduled_arrival"] <= scheduled
-    yield "landed", "after departed", landed <= departed
-    yield "landed", "missing when departed is", departed.isna() & landed.notna()
-    yield "dep_delay", "missing just when departed is", flights["dep_delay"].isna() != departed.isna()
-    yield "arr_delay", "missing just when landed is", flights["arr_delay"].isna() != landed.isna()
-    late = departed - scheduled != clock.minutes(flights["dep_delay"])
-    yield "dep_delay", "departed less scheduled_departure", departed.notna() & late
-    local = clock.local(scheduled, clock.NEW_YORK)
-    yield "local_month", "New York's month", local.dt.strftime("%Y-%m") != flights["local_month"]
-    yield "day_of_week", "New York's day", local.dt.dayofweek + 1 != flights["day_of_week"]
-    yield "sched_dep_minute", "New York's minute", local.dt.hour * 60 + local.dt.minute != flights["sched_dep_minute"]
+def _check_rule(rule: Rule, table: Any, contract: Table, hint: str) -> None:
+    broken = rule.broken.to_numpy()
+    if not broken.any():
+        return
+    example = rule.example
+    if example is None:
+        row = int(broken.argmax())
+        example = f"that break it ({', '.join(str(table[name][row].as_py()) for name in contract.key)})"
+    raise parquet.violation(rule.table, rule.column, rule.rule, f"{int(broken.sum())} rows {example}", hint)
 
 
-def _check_minutes(name: str, table: parquet.Table) -> None:
-    """Rolling features count in whole minutes: a later second of the cutoff's minute would slip in."""
-    for column in TABLES[name]:
+def _check_minutes(name: str, table: Any, contract: Table, hint: str) -> None:
+    """Windows count in whole minutes: a later second of the cutoff's minute would slip in."""
+    for column in contract.columns:
         if column.dtype == "timestamp":
             instant = table[column.name]
             broken = pc.sum(pc.not_equal(instant, pc.floor_temporal(instant, unit="minute"))).as_py()
             if broken:
-                raise parquet.violation(name, column.name, "a whole minute", f"{broken} rows that are not", _HINT)
-
-
-def _check_origins(flights: pd.DataFrame, weather: pd.DataFrame) -> None:
-    unknown = ~flights["origin"].isin(weather["origin"].unique())
-    if unknown.any():
-        names = ", ".join(sorted(set(flights.loc[unknown, "origin"])))
-        raise parquet.violation(
-            "flights", "origin", "an airport with weather", f"{int(unknown.sum())} rows from {names}", _HINT
-        )
+                raise parquet.violation(name, column.name, "a whole minute", f"{broken} rows that are not", hint)

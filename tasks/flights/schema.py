@@ -29,8 +29,8 @@ def _late_share(by: tuple[str, ...], minutes: int) -> Window:
 
 
 def _last_weather(value: str) -> Window:
-    """The last observation at the origin, unless older than 3 hours."""
-    return Window("weather", value, "last", 3 * HOUR, ("origin",))
+    """The last observation at the origin, unless older than 3 hours: one of just 3 hours ago is in the span."""
+    return Window("weather", value, "last", 3 * HOUR + 1, ("origin",))
 
 
 def _delay(name: str, what: str, source: Source) -> NumericFeature:

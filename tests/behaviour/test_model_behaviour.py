@@ -5,9 +5,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from contracts.features import NUMERIC, Category, Numeric
+from contracts.schema import Category, Numeric
 from models.export import to_onnx
 from models.score import score
+from tasks.flights.schema import SCHEMA
 from tests.support.learned import CARRIERS, DELAY, DISTANCE, VISIBILITY, learned, world
 
 SEEN = world(1000, seed=9)
@@ -49,7 +50,7 @@ def test_what_has_no_influence_moves_little(model: bytes) -> None:
 
 
 def test_the_order_of_rows_does_not_matter(model: bytes) -> None:
-    order = np.random.default_rng(0).permutation(len(SEEN.late))
+    order = np.random.default_rng(0).permutation(len(SEEN.label))
     shuffled = score(model, SEEN.numeric[order], SEEN.category[order])
     np.testing.assert_allclose(shuffled, score(model, SEEN.numeric, SEEN.category)[order], atol=1e-6)
 
@@ -64,7 +65,7 @@ def test_an_unknown_carrier_scores_among_the_known_ones(model: bytes) -> None:
 
 def test_anything_missing_or_far_outside_gets_a_probability(model: bytes) -> None:
     for value in (np.nan, -1e30, 1e30, 0.0):
-        numeric = np.full((4, len(NUMERIC)), value, np.float32)
+        numeric = np.full((4, len(SCHEMA.numeric)), value, np.float32)
         answer = score(model, numeric, np.full((4, 3), "nowhere", object))
         assert np.isfinite(answer).all()
         assert ((answer >= 0) & (answer <= 1)).all()
@@ -73,7 +74,7 @@ def test_anything_missing_or_far_outside_gets_a_probability(model: bytes) -> Non
 def test_one_missing_number_moves_a_score_less_than_the_label_does(model: bytes) -> None:
     """Whatever is missing, the score stays between the extremes of that feature, give or take."""
     plain = score(model, SEEN.numeric, SEEN.category)
-    for column, feature in enumerate(NUMERIC):
+    for column, feature in enumerate(SCHEMA.numeric):
         if feature.nullable:
             gone = score(model, *_with_number(column, np.nan))
             assert np.abs(gone - plain).mean() < 0.25, feature.name

@@ -9,45 +9,45 @@ from typing import Any
 import pyarrow.compute as pc
 import pytest
 
-from contracts.params import Params, load_params
+from contracts.workspace import Workspace
 from pipelines import parquet
-from pipelines.stages import featurize, ingest
+from pipelines.runner import run_stage
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
-MakeRoot = Callable[..., tuple[Path, Params]]
+MakeRoot = Callable[..., Workspace]
 
 
 @pytest.fixture(scope="session")
 def make_root(tmp_path_factory: pytest.TempPathFactory) -> MakeRoot:
-    """A folder with params.yaml in it, and what that says. `keep_every` thins the flights."""
+    """A workspace with params.yaml in it. `keep_every` thins the flights."""
 
-    def make(keep_every: int = 1) -> tuple[Path, Params]:
+    def make(keep_every: int = 1) -> Workspace:
         root = tmp_path_factory.mktemp("root")
         text = PARAMS.read_text(encoding="utf-8")
         assert "keep_every: 1 " in text
         (root / "params.yaml").write_text(text.replace("keep_every: 1 ", f"keep_every: {keep_every} "), "utf-8")
-        return root, load_params(root / "params.yaml")
+        return Workspace(root)
 
     return make
 
 
 @pytest.fixture(scope="session")
-def ingested(make_root: MakeRoot) -> Path:
-    """Root of all flights, ingested. Do not write there."""
-    root, params = make_root()
-    ingest.main(root, params)
-    return root
+def ingested(make_root: MakeRoot) -> Workspace:
+    """All flights, ingested. Do not write there."""
+    workspace = make_root()
+    run_stage("ingest", workspace.root)
+    return workspace
 
 
 @pytest.fixture(scope="session")
-def weeks(ingested: Path, make_root: MakeRoot) -> tuple[Path, Params]:
-    """Root of every flight of 2013-06-01 .. 2013-07-19, featurized: windows of 28 days are full at the end."""
-    root, params = make_root()
-    shutil.copytree(ingested / ingest.OUTPUT, root / ingest.OUTPUT)
-    path = root / ingest.OUTPUT / "flights.parquet"
+def weeks(ingested: Workspace, make_root: MakeRoot) -> Workspace:
+    """Every flight of 2013-06-01 .. 2013-07-19, featurized: windows of 28 days are full at the end."""
+    workspace = make_root()
+    shutil.copytree(ingested.ingested, workspace.ingested)
+    path = workspace.ingested / "flights.parquet"
     parquet.write(path, between(parquet.read(path), datetime(2013, 6, 1), datetime(2013, 7, 20)))
-    featurize.main(root, params)
-    return root, params
+    run_stage("featurize", workspace.root)
+    return workspace
 
 
 def between(flights: Any, first: datetime, last: datetime) -> Any:

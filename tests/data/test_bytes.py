@@ -5,13 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from contracts.params import Params
-from contracts.tables import FEATURE_TABLE
+from contracts.tables import feature_table
+from contracts.workspace import Workspace
 from pipelines import parquet
-from pipelines.stages import featurize, ingest, parameters, validate
+from pipelines.runner import run_stage
+from tasks.flights.schema import SCHEMA
 from tests.data.conftest import MakeRoot
 
-STAGES = {"parameters": parameters, "ingest": ingest, "validate": validate, "featurize": featurize}
+STAGES = ("parameters", "ingest", "validate", "featurize")
 EVERY = 40
 
 
@@ -21,10 +22,10 @@ def content(root: Path) -> dict[str, bytes]:
 
 
 def test_two_folders_and_two_time_zones_give_the_same_bytes(make_root: MakeRoot) -> None:
-    here, params = make_root(keep_every=EVERY)
-    there, _ = make_root(keep_every=EVERY)
-    for module in STAGES.values():
-        module.main(here, params)
+    here = make_root(keep_every=EVERY).root
+    there = make_root(keep_every=EVERY).root
+    for name in STAGES:
+        run_stage(name, here)
     for name in STAGES:
         command = [sys.executable, "-m", "cli", "stage", name]
         subprocess.run(command, cwd=there, env={**os.environ, "TZ": "Asia/Tokyo"}, check=True, capture_output=True)
@@ -34,21 +35,19 @@ def test_two_folders_and_two_time_zones_give_the_same_bytes(make_root: MakeRoot)
     assert [name for name in one if one[name] != two[name]] == []
 
 
-def test_featurize_over_its_own_output_changes_nothing(weeks: tuple[Path, Params]) -> None:
-    root, params = weeks
-    before = (root / featurize.OUTPUT).read_bytes()
-    featurize.main(root, params)
-    assert (root / featurize.OUTPUT).read_bytes() == before
+def test_featurize_over_its_own_output_changes_nothing(weeks: Workspace) -> None:
+    before = weeks.features.read_bytes()
+    run_stage("featurize", weeks.root)
+    assert weeks.features.read_bytes() == before
 
 
-def test_rows_stand_in_one_total_order(weeks: tuple[Path, Params]) -> None:
-    features = parquet.read(weeks[0] / featurize.OUTPUT)
-    order = list(zip(features["predicted_at"].to_pylist(), features["flight_id"].to_pylist(), strict=True))
+def test_rows_stand_in_one_total_order(weeks: Workspace) -> None:
+    features = parquet.read(weeks.features)
+    order = list(zip(features["predicted_at"].to_pylist(), features["row_id"].to_pylist(), strict=True))
     assert order == sorted(set(order))
-    assert features.schema.equals(parquet.schema(FEATURE_TABLE))
+    assert features.schema.equals(parquet.schema(feature_table(SCHEMA).columns))
 
 
-def test_no_output_names_a_folder_of_this_machine(weeks: tuple[Path, Params]) -> None:
-    root, _ = weeks
-    for path in (root / featurize.OUTPUT, root / featurize.REPORT):
-        assert str(root).encode() not in path.read_bytes()
+def test_no_output_names_a_folder_of_this_machine(weeks: Workspace) -> None:
+    for path in (weeks.features, weeks.report("features")):
+        assert str(weeks.root).encode() not in path.read_bytes()

@@ -2,7 +2,6 @@
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,10 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from contracts.params import Params
+from contracts.workspace import Workspace
 from pipelines import parquet
-from pipelines.stages import featurize, ingest
-from tasks.flights import clock, source
+from tasks.flights import cleaning, clock, source
 
 ATLANTIC = "America/Puerto_Rico"
 
@@ -29,14 +27,14 @@ def raw(year: source.Source) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def flights(ingested: Path) -> pd.DataFrame:
-    frame: pd.DataFrame = parquet.read(ingested / ingest.OUTPUT / "flights.parquet").to_pandas()
+def flights(ingested: Workspace) -> pd.DataFrame:
+    frame: pd.DataFrame = parquet.read(ingested.ingested / "flights.parquet").to_pandas()
     return frame
 
 
 @pytest.fixture(scope="module")
-def report(ingested: Path) -> Any:
-    return json.loads((ingested / ingest.REPORT).read_text())
+def report(ingested: Workspace) -> Any:
+    return json.loads(ingested.report("ingest").read_text())
 
 
 def utc(instants: "pd.Series[pd.Timestamp]") -> list[datetime]:
@@ -46,27 +44,33 @@ def utc(instants: "pd.Series[pd.Timestamp]") -> list[datetime]:
 def test_every_flight_is_kept_and_the_unlabelled_are_counted(
     raw: pd.DataFrame, flights: pd.DataFrame, report: dict[str, Any]
 ) -> None:
+    counts = report["tables"]["flights"]["counts"]
     cancelled = raw["dep_time"].isna()
     diverted = ~cancelled & raw["arr_delay"].isna()
-    assert report["flights"]["rows_read"] == report["flights"]["rows_kept"] == len(raw) == len(flights) == 336_776
-    assert report["flights"]["cancelled"] == cancelled.sum() == flights["departed"].isna().sum() == 8_255
-    assert report["flights"]["diverted"] == diverted.sum() == 1_175
-    assert report["flights"]["labelled"] == flights["landed"].notna().sum() == 336_776 - 8_255 - 1_175
-    assert report["flights"]["late"] == (raw["arr_delay"] >= 15).sum()
+    assert (
+        report["tables"]["flights"]["rows_read"]
+        == report["tables"]["flights"]["rows_kept"]
+        == len(raw)
+        == len(flights)
+        == 336_776
+    )
+    assert counts["cancelled"] == cancelled.sum() == flights["departed"].isna().sum() == 8_255
+    assert counts["diverted"] == diverted.sum() == 1_175
+    assert counts["labelled"] == flights["landed"].notna().sum() == 336_776 - 8_255 - 1_175
+    assert counts["late"] == (raw["arr_delay"] >= 15).sum()
 
 
 def test_what_was_mended_is_counted(report: dict[str, Any]) -> None:
-    assert report["weather"]["marked_missing"] == {"wind_speed": 1}  # 1048 mph
-    assert report["flights"]["repaired"] == {"landed_before_air_time": 0, "zone_of_absent_airport": 7_602}
+    assert report["tables"]["weather"]["marked_missing"] == {"wind_speed": 1}  # 1048 mph
+    assert report["tables"]["flights"]["repaired"] == {"landed_before_air_time": 0, "zone_of_absent_airport": 7_602}
     assert report["source_sha256"] == source.SHA256
 
 
-def test_late_is_fifteen_minutes_or_more_and_unknown_for_flights_that_never_arrived(weeks: tuple[Path, Params]) -> None:
-    root, _ = weeks
-    flights = parquet.read(root / ingest.OUTPUT / "flights.parquet").to_pandas().set_index("flight_id")
-    features = parquet.read(root / featurize.OUTPUT).to_pandas().set_index("flight_id")
+def test_late_is_fifteen_minutes_or_more_and_unknown_for_flights_that_never_arrived(weeks: Workspace) -> None:
+    flights = parquet.read(weeks.ingested / "flights.parquet").to_pandas().set_index("flight_id")
+    features = parquet.read(weeks.features).to_pandas().set_index("row_id")
     flights = flights.loc[features.index]
-    late, delay = features["late"], flights["arr_delay"]
+    late, delay = features["label"], flights["arr_delay"]
     assert set(late[delay == 14]) == {False}
     assert set(late[delay == 15]) == {True}
     assert (late.isna() == delay.isna()).all()
@@ -75,8 +79,8 @@ def test_late_is_fifteen_minutes_or_more_and_unknown_for_flights_that_never_arri
     diverted = flights["departed"].notna() & delay.isna()
     assert cancelled.sum() > 500
     assert diverted.sum() > 50
-    assert features.loc[cancelled | diverted, "landed"].isna().all()
-    report = json.loads((root / featurize.REPORT).read_text())
+    assert features.loc[cancelled | diverted, "outcome_at"].isna().all()
+    report = json.loads(weeks.report("features").read_text())
     assert report["rows"] == len(flights)
     assert report["labelled"] == delay.notna().sum()
     assert sum(month["rows"] for month in report["months"]) == len(flights)
@@ -86,7 +90,7 @@ def test_arrivals_agree_with_the_clock_at_the_destination(year: source.Source, f
     """Ingest does not read `arr_time`: a local clock, which must show the same minute."""
     raw = pd.read_csv(source.locate()["flights.csv.zip"], usecols=["arr_time"])["arr_time"]
     read = year.flights.assign(arr_time=raw)
-    by_id = ingest.schedule(read).set_index("flight_id")
+    by_id = cleaning.schedule(read).set_index("flight_id")
     sample = flights[flights["landed"].notna()].sample(2_000, random_state=1)
     actual = by_id.loc[sample["flight_id"]]
     zones = year.airports.set_index("faa")["tzone"].to_dict() | dict.fromkeys(("SJU", "BQN", "PSE", "STT"), ATLANTIC)
@@ -113,7 +117,7 @@ def test_calendar_is_new_yorks_on_the_last_evening_of_a_month(flights: pd.DataFr
 
 def test_half_past_eleven_on_the_thirtieth_of_june_is_june(raw: pd.DataFrame) -> None:
     late_evening = raw.head(1).assign(month=6, day=30, sched_dep_time=2330, time_hour="2013-07-01T03:00:00Z", minute=30)
-    row = ingest.schedule(late_evening).iloc[0]
+    row = cleaning.schedule(late_evening).iloc[0]
     assert row["local_month"] == "2013-06"
     assert row["day_of_week"] == 7
     assert row["sched_dep_minute"] == 23 * 60 + 30
@@ -121,25 +125,25 @@ def test_half_past_eleven_on_the_thirtieth_of_june_is_june(raw: pd.DataFrame) ->
 
 
 def test_a_landing_before_it_can_have_happened_is_moved_and_counted(raw: pd.DataFrame) -> None:
-    frame = ingest.schedule(raw.head(2).assign(arr_delay=[-500.0, 11.0]))
+    frame = cleaning.schedule(raw.head(2).assign(arr_delay=[-500.0, 11.0]))
     frame["scheduled_arrival"] = frame["scheduled_departure"] + pd.Timedelta(hours=4)
-    assert ingest.actual(frame) == 1
+    assert cleaning.actual(frame) == 1
     possible = frame["departed"] + clock.minutes(frame["air_time"])
     assert (frame["landed"] >= possible).all()
     assert (frame["landed"] == possible).sum() == 1
 
 
 def test_keep_every_thins_in_order_of_departure(year: source.Source, flights: pd.DataFrame) -> None:
-    thin, counts = ingest.flights(year, keep_every=50)
+    thin, counts = cleaning.flights(year, keep_every=50)
     assert list(thin["flight_id"]) == list(flights["flight_id"][::50])
-    assert counts["rows_read"] == counts["rows_kept"] + counts["rows_not_sampled"] == len(flights)
+    assert counts.rows_read == counts.rows_kept + counts.rows_not_sampled == len(flights)
     ordered = flights.sort_values(["scheduled_departure", "flight_id"], kind="stable")
     assert (ordered.index == np.arange(len(flights))).all()
 
 
-def test_weather_counts_from_the_end_of_the_hour_that_the_source_names(ingested: Path) -> None:
+def test_weather_counts_from_the_end_of_the_hour_that_the_source_names(ingested: Workspace) -> None:
     """An observation of "12:00" was made by 12:51: it may not be known at 12:00."""
-    weather = parquet.read(ingested / ingest.OUTPUT / "weather.parquet").to_pandas()
+    weather = parquet.read(ingested.ingested / "weather.parquet").to_pandas()
     first = weather[weather["origin"] == "EWR"].iloc[0]
     assert first["observed"] == pd.Timestamp("2013-01-01 07:00")  # the source says 06:00
     assert first["temp"] == 39.02

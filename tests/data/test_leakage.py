@@ -4,7 +4,6 @@ computes all features of 200 random flights again, to the bit. Tables that leak 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import ibis
@@ -13,10 +12,11 @@ import pyarrow.compute as pc
 import pytest
 from numpy.typing import NDArray
 
-from contracts.features import NUMERIC_NAMES
-from contracts.params import Params
+from contracts.workspace import Workspace
+from pipelines import features as feature_table
 from pipelines import parquet
-from pipelines.stages import featurize
+from tasks.flights import windows
+from tasks.flights.schema import SCHEMA
 
 Columns = dict[str, NDArray[Any]]
 Expected = dict[str, dict[str, float]]  # flight_id -> feature -> value, NaN is missing
@@ -62,9 +62,13 @@ class World:
     planes: Columns
 
     @classmethod
-    def read(cls, root: Path) -> "World":
-        folder = root / featurize.INPUT
-        return cls(*(columns(parquet.read(folder / f"{name}.parquet")) for name in ("flights", "weather", "planes")))
+    def read(cls, workspace: Workspace) -> "World":
+        return cls(
+            *(
+                columns(parquet.read(workspace.ingested / f"{name}.parquet"))
+                for name in ("flights", "weather", "planes")
+            )
+        )
 
 
 @dataclass(frozen=True)
@@ -156,10 +160,10 @@ def observed(weather: Columns, origin: str, cutoff: np.datetime64) -> dict[str, 
 
 def differing(features: Any, expected: Expected) -> set[str]:
     """Names of features that differ from the oracle's in one bit or more."""
-    row_of = {name: row for row, name in enumerate(features["flight_id"].to_pylist())}
+    row_of = {name: row for row, name in enumerate(features["row_id"].to_pylist())}
     rows = [row_of[flight_id] for flight_id in expected]
     different = set()
-    for name in NUMERIC_NAMES:
+    for name in SCHEMA.numeric_names:
         got = features[name].to_pandas().to_numpy()[rows]
         wanted = np.array([values[name] for values in expected.values()]).astype(np.float32)
         assert got.dtype == np.float32
@@ -169,30 +173,33 @@ def differing(features: Any, expected: Expected) -> set[str]:
     return different
 
 
-def compute(world: dict[str, Any], **options: int) -> Any:
-    with featurize.connection() as database:
-        inputs = {name: ibis.memtable(table) for name, table in world.items()}
-        return database.to_pyarrow(featurize.features(**inputs, **options))
+def compute(world: dict[str, Any], later: timedelta) -> Any:
+    """Features whose cutoff is `later` than it should be."""
+    tables = {name: ibis.memtable(table) for name, table in world.items()}
+    queries = windows.queries(tables)
+    queries = queries.mutate(predicted_at=queries["predicted_at"] + ibis.interval(later))
+    with feature_table.connection() as database:
+        return feature_table.compute(database, SCHEMA, queries, windows.events(tables))
 
 
 @pytest.fixture(scope="module")
-def expected(weeks: tuple[Path, Params]) -> Expected:
+def expected(weeks: Workspace) -> Expected:
     """The oracle's features by flight. Uniform over the weeks, the first days included, where windows are empty."""
-    world = World.read(weeks[0])
+    world = World.read(weeks)
     n = len(world.flights["flight_id"])
     rows = np.random.default_rng(20130704).choice(n, ROWS, replace=False)
     flights = [{name: values[row] for name, values in world.flights.items()} for row in rows]
     return {flight["flight_id"]: recompute(flight, world) for flight in flights}
 
 
-def test_every_feature_equals_what_was_known_at_its_cutoff(weeks: tuple[Path, Params], expected: Expected) -> None:
+def test_every_feature_equals_what_was_known_at_its_cutoff(weeks: Workspace, expected: Expected) -> None:
     assert len(expected) == ROWS
-    assert differing(parquet.read(weeks[0] / featurize.OUTPUT), expected) == set()
+    assert differing(parquet.read(weeks.features), expected) == set()
 
 
 def test_the_comparison_sees_values_in_every_feature(expected: Expected) -> None:
     """A feature that is always missing, or always the same, would agree with anything."""
-    for name in NUMERIC_NAMES:
+    for name in SCHEMA.numeric_names:
         assert len({values[name] for values in expected.values() if not np.isnan(values[name])}) > 5, name
 
 
@@ -209,36 +216,37 @@ def known_earlier(table: Any, column: str, by: timedelta) -> Any:
     return replaced(table, column, pc.subtract(table[column], by))
 
 
-LEAKS: dict[str, tuple[Callable[[dict[str, Any]], dict[str, Any]], dict[str, int], set[str]]] = {
+NO_TIME = timedelta()
+LEAKS: dict[str, tuple[Callable[[dict[str, Any]], dict[str, Any]], timedelta, set[str]]] = {
     "arrivals by schedule": (
         lambda t: {**t, "flights": known_when_scheduled(t["flights"], "landed")},
-        {},
+        NO_TIME,
         ARRIVALS,
     ),
     "departures by schedule": (
         lambda t: {**t, "flights": known_when_scheduled(t["flights"], "departed")},
-        {},
+        NO_TIME,
         DEPARTURES,
     ),
     "weather an hour early": (
         lambda t: {**t, "weather": known_earlier(t["weather"], "observed", timedelta(hours=1))},
-        {},
+        NO_TIME,
         WEATHER,
     ),
     "landings a minute early": (
         lambda t: {**t, "flights": known_earlier(t["flights"], "landed", timedelta(minutes=1))},
-        {},
+        NO_TIME,
         {"system_arr_delay_3h", "carrier_late_share_28d"},
     ),
-    "no horizon": (lambda t: t, {"horizon_hours": 0}, ARRIVALS | DEPARTURES | WEATHER),
+    "no horizon": (lambda t: t, timedelta(hours=2), ARRIVALS | DEPARTURES | WEATHER),
 }
 
 
 @pytest.mark.parametrize("leak", LEAKS)
-def test_a_leaking_feature_turns_the_comparison_red(leak: str, weeks: tuple[Path, Params], expected: Expected) -> None:
-    change, options, leaking = LEAKS[leak]
+def test_a_leaking_feature_turns_the_comparison_red(leak: str, weeks: Workspace, expected: Expected) -> None:
+    change, later, leaking = LEAKS[leak]
     names = ("flights", "weather", "planes")
-    true = {name: parquet.read(weeks[0] / featurize.INPUT / f"{name}.parquet") for name in names}
-    different = differing(compute(change(true), **options), expected)
+    true = {name: parquet.read(weeks.ingested / f"{name}.parquet") for name in names}
+    different = differing(compute(change(true), later), expected)
     assert different >= leaking
     assert different <= ARRIVALS | DEPARTURES | WEATHER

@@ -33,7 +33,7 @@ def ingest(root: Path, site: Path) -> "subprocess.CompletedProcess[str]":
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "missing"])
 def test_ingest_refuses_a_bad_file_in_one_line(damage: str, site: Path, make_root: MakeRoot) -> None:
-    root, _ = make_root()
+    root = make_root().root
     path = site / source.FOLDER / "weather.csv"
     whole = path.read_bytes()
     if damage == "missing":

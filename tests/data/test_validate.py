@@ -15,30 +15,26 @@ import pyarrow.compute as pc
 import pytest
 
 from contracts.errors import ContractViolation, DataError
-from contracts.params import Params
+from contracts.workspace import Workspace
 from pipelines import parquet
-from pipelines.stages import featurize, ingest, validate
+from pipelines.stages import featurize, validate
 
 Change = Callable[[Any], Any]
 NAMES = ("flights", "weather", "planes")
 
 
 @pytest.fixture
-def root(ingested: Path, tmp_path: Path) -> Path:
-    """A folder with the first 500 flights and all weather and planes, to break."""
-    shutil.copytree(ingested / ingest.OUTPUT, tmp_path / ingest.OUTPUT)
-    change(tmp_path, "flights", lambda t: t.slice(0, 500))
+def workspace(ingested: Workspace, tmp_path: Path) -> Workspace:
+    """A workspace with the first 500 flights and all weather and planes, to break."""
+    copy = Workspace(tmp_path)
+    shutil.copytree(ingested.ingested, copy.ingested)
+    change(copy, "flights", lambda t: t.slice(0, 500))
     shutil.copy(Path(__file__).parents[2] / "params.yaml", tmp_path)
-    return tmp_path
+    return copy
 
 
-@pytest.fixture
-def params(weeks: tuple[Path, Params]) -> Params:
-    return weeks[1]
-
-
-def change(root: Path, name: str, how: Change) -> None:
-    path = root / ingest.OUTPUT / f"{name}.parquet"
+def change(workspace: Workspace, name: str, how: Change) -> None:
+    path = workspace.ingested / f"{name}.parquet"
     parquet.write(path, how(parquet.read(path)))
 
 
@@ -115,39 +111,39 @@ BREACHES: dict[str, tuple[str, Change, str]] = {
 }
 
 
-def test_what_ingest_wrote_is_valid(root: Path, params: Params) -> None:
-    validate.main(root, params)
-    report = json.loads((root / validate.REPORT).read_text())
+def test_what_ingest_wrote_is_valid(workspace: Workspace) -> None:
+    validate.main(workspace, task="flights")
+    report = json.loads(workspace.report("validation").read_text())
     assert report["violations"] == 0
     assert report["tables"]["flights"]["rows"] == 500
 
 
 @pytest.mark.parametrize("breach", BREACHES)
-def test_validate_refuses(breach: str, root: Path, params: Params) -> None:
+def test_validate_refuses(breach: str, workspace: Workspace) -> None:
     name, how, message = BREACHES[breach]
-    change(root, name, how)
+    change(workspace, name, how)
     with pytest.raises(ContractViolation, match=message):
-        validate.main(root, params)
-    assert not (root / validate.REPORT).exists()
+        validate.main(workspace, task="flights")
+    assert not workspace.report("validation").exists()
 
 
-def test_validate_refuses_a_file_that_is_no_table(root: Path, params: Params) -> None:
-    (root / ingest.OUTPUT / "planes.parquet").write_bytes(b"PAR1 not really")
+def test_validate_refuses_a_file_that_is_no_table(workspace: Workspace) -> None:
+    (workspace.ingested / "planes.parquet").write_bytes(b"PAR1 not really")
     with pytest.raises(DataError, match=r"`planes\.parquet` must be a readable Parquet file.*dvc repro"):
-        validate.main(root, params)
-    (root / ingest.OUTPUT / "planes.parquet").unlink()
+        validate.main(workspace, task="flights")
+    (workspace.ingested / "planes.parquet").unlink()
     with pytest.raises(DataError, match=r"`planes\.parquet` must be a readable Parquet file"):
-        validate.main(root, params)
+        validate.main(workspace, task="flights")
 
 
-def test_the_command_line_says_it_in_one_line(root: Path) -> None:
-    change(root, "weather", put("temp", 999.0))
+def test_the_command_line_says_it_in_one_line(workspace: Workspace) -> None:
+    change(workspace, "weather", put("temp", 999.0))
     command = [sys.executable, "-m", "cli", "stage", "validate"]
-    ended = subprocess.run(command, cwd=root, env=dict(os.environ), text=True, capture_output=True)
+    ended = subprocess.run(command, cwd=workspace.root, env=dict(os.environ), text=True, capture_output=True)
     assert ended.returncode == 1
     assert ended.stderr.splitlines() == [
         "Error: `weather.temp` must be between -60 and 140, got 3 rows outside, the first 999; "
-        "mend the data in pipelines/stages/ingest.py, or the rule in contracts/tables.py"
+        "mend the data or the rule in tasks/flights/cleaning.py"
     ]
 
 
@@ -165,37 +161,37 @@ FEATURES: dict[str, tuple[str, Change, str]] = {
     ),
     "rolling": ("flights", put("dep_delay", 9_000, 300), r"`features\.\w+_dep_delay_1h` must be between -180 and 2880"),
     "category": ("flights", put("dest", "X" * 17, 2), r"`features\.dest` must be of at most 16 characters, got 2 rows"),
-    "key": ("flights", put("flight_id", "x", 2), r"`features\.flight_id` must be unique, got 1 duplicates"),
+    "key": ("flights", put("flight_id", "x", 2), r"`features\.row_id` must be unique, got 1 duplicates"),
 }
 
 
 @pytest.mark.parametrize("breach", FEATURES)
-def test_featurize_refuses_a_feature_outside_its_contract(breach: str, root: Path, params: Params) -> None:
+def test_featurize_refuses_a_feature_outside_its_contract(breach: str, workspace: Workspace) -> None:
     name, how, message = FEATURES[breach]
-    change(root, name, how)
+    change(workspace, name, how)
     with pytest.raises(ContractViolation, match=message):
-        featurize.main(root, params)
-    assert not (root / featurize.OUTPUT).exists()
+        featurize.main(workspace, task="flights")
+    assert not workspace.features.exists()
 
 
-def test_an_aircraft_younger_than_its_flight_has_no_age(root: Path, params: Params) -> None:
-    change(root, "planes", put("year", 2014, 3_322))
-    featurize.main(root, params)
-    features = parquet.read(root / featurize.OUTPUT)
+def test_an_aircraft_younger_than_its_flight_has_no_age(workspace: Workspace) -> None:
+    change(workspace, "planes", put("year", 2014, 3_322))
+    featurize.main(workspace, task="flights")
+    features = parquet.read(workspace.features)
     assert features["plane_age"].null_count == features.num_rows
     assert features["plane_seats"].null_count < features.num_rows
 
 
-def test_weather_older_than_three_hours_is_missing(root: Path, params: Params) -> None:
-    flights = parquet.read(root / ingest.OUTPUT / "flights.parquet")
+def test_weather_older_than_three_hours_is_missing(workspace: Workspace) -> None:
+    flights = parquet.read(workspace.ingested / "flights.parquet")
     oldest = flights["scheduled_departure"][100].as_py() - timedelta(hours=2 + 3)
 
     def one_observation_an_airport(weather: Any) -> Any:
         rows = [weather["origin"].to_pylist().index(origin) for origin in ("EWR", "JFK", "LGA")]
         return weather.take(rows).set_column(1, "observed", pa.array([oldest] * 3, pa.timestamp("us")))
 
-    change(root, "weather", one_observation_an_airport)
-    featurize.main(root, params)
-    for row in parquet.read(root / featurize.OUTPUT).to_pylist():
+    change(workspace, "weather", one_observation_an_airport)
+    featurize.main(workspace, task="flights")
+    for row in parquet.read(workspace.features).to_pylist():
         fresh = oldest <= row["predicted_at"] <= oldest + timedelta(hours=3)
-        assert (row["temp"] is not None) == fresh, row["flight_id"]
+        assert (row["temp"] is not None) == fresh, row["row_id"]

@@ -67,7 +67,7 @@ def _world(root: Path) -> dict[str, Any]:
 
 def _quality(late: Any, score: Any) -> dict[str, Any]:
     quality = measure(late, score)
-    return {name: getattr(quality, name) for name in quality.__slots__}
+    return {name: getattr(quality, name) for name in quality.__struct_fields__}
 
 
 @pytest.fixture(scope="module")

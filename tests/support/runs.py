@@ -1,6 +1,12 @@
-"""MLflow runs as the tests look at them."""
+"""Candidates and MLflow runs as the tests make them and look at them."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from contracts.workspace import Workspace
+from pipelines.stages import package
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -19,3 +25,9 @@ def children(client: "MlflowClient", parent: "Run") -> dict[str, "Run"]:
 def curve(client: "MlflowClient", run: "Run", metric: str) -> list[tuple[int, float]]:
     """(step, value) of every point."""
     return sorted((point.step, point.value) for point in client.get_metric_history(run.info.run_id, metric))
+
+
+def package_candidate(root: Path, params: Mapping[str, Any]) -> None:
+    """Run the stage `package` with these contents of params.yaml."""
+    as_of = date.fromisoformat(params["as_of"])
+    package.main(Workspace(root), task=params["task"], as_of=as_of, params=params)

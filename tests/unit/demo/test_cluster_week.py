@@ -14,14 +14,14 @@ FIRST = datetime(2013, 7, 1, 9)
 
 def test_seven_days_of_flights_under_ids_of_this_run(tmp_path: Path) -> None:
     flights = {
-        "flight_id": ["a", "b", "c", "other month"],
-        "local_month": ["2013-07", "2013-07", "2013-07", "2013-08"],
+        "row_id": ["a", "b", "c", "other month"],
+        "month": ["2013-07", "2013-07", "2013-07", "2013-08"],
         "predicted_at": [FIRST, FIRST + timedelta(days=6), FIRST + timedelta(days=7), FIRST],
     }
-    types = pa.schema({"flight_id": pa.string(), "local_month": pa.string(), "predicted_at": pa.timestamp("us")})
+    types = pa.schema({"row_id": pa.string(), "month": pa.string(), "predicted_at": pa.timestamp("us")})
     pq.write_table(pa.table(flights, types), tmp_path / "features.parquet")
     assert _write_week(tmp_path / "features.parquet", "2013-07", tmp_path / "week.parquet") == 2
-    ids = pq.read_table(tmp_path / "week.parquet")["flight_id"].to_pylist()
+    ids = pq.read_table(tmp_path / "week.parquet")["row_id"].to_pylist()
     stamps = {name.rpartition("-")[0] for name in ids}
     assert [name.rpartition("-")[2] for name in ids] == ["a", "b"]
     (stamp,) = stamps  # UTC

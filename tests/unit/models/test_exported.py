@@ -90,19 +90,19 @@ def test_the_student_is_static_int8_and_close_to_its_float_form() -> None:
     seen = world(2000, seed=5)
     scores = [score(model, seen.numeric, seen.category) for model in (floats, int8)]
     assert np.abs(scores[0] - scores[1]).max() < 0.05
-    auc = [quality.auc(seen.late, values) for values in scores]
+    auc = [quality.auc(seen.label, values) for values in scores]
     assert auc[1] == pytest.approx(auc[0], abs=0.005)
 
 
 def test_each_step_of_the_student_is_told() -> None:
     steps = learned().student
-    assert [stage.step for stage in steps] == ["trained", "pruned", "fine-tuned", "int8"]
+    assert [step.name for step in steps] == ["trained", "pruned", "fine-tuned", "int8"]
     assert steps[0].parameters > steps[1].parameters == steps[-1].parameters
 
 
 def test_the_student_keeps_what_its_teacher_knows() -> None:
     made, seen = learned(), world(4000, seed=8)
-    auc = [quality.auc(seen.late, score(model, seen.numeric, seen.category)) for model in _models().values()]
+    auc = [quality.auc(seen.label, score(model, seen.numeric, seen.category)) for model in _models().values()]
     assert auc[1] > auc[0] - 0.01
     assert made.student[-1].parameters < 10_000
 
@@ -111,11 +111,11 @@ def test_two_processes_in_two_folders_make_the_same_bytes(tmp_path: Path) -> Non
     program = (
         "import hashlib; from tests.support.learned import learned; from models.export import to_onnx;"
         "made = learned();"
-        "models = [to_onnx(made.teacher, made.vocabulary), *(stage.model for stage in made.student)];"
+        "models = [to_onnx(made.teacher, made.vocabulary), *(step.model for step in made.student)];"
         "print(*(hashlib.sha256(model).hexdigest() for model in models))"
     )
     made = learned()
-    models = [to_onnx(made.teacher, made.vocabulary), *(stage.model for stage in made.student)]
+    models = [to_onnx(made.teacher, made.vocabulary), *(step.model for step in made.student)]
     here = [hashlib.sha256(model).hexdigest() for model in models]
     there = subprocess.run(
         [sys.executable, "-c", program],

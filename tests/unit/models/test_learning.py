@@ -12,19 +12,19 @@ from models.distill import distillation_rows, perturb
 from models.network import Architecture, Network, build, count_parameters
 from models.preprocess import UNKNOWN, encode, fit_bins
 from models.prune import importance, prune
-from models.train import Epoch, Rows, Settings, fit, predict
+from models.train import Epoch, TrainingRows, TrainingSettings, fit, predict
 from monitoring.statistics import quality
 from tests.support.learned import learned, world
 
 
-def _network(rows: Rows, seed: int = 0) -> Network:
+def _network(rows: TrainingRows, seed: int = 0) -> Network:
     shape = Architecture(rows.numeric.shape[1], 4, (4, 3, 5), (16, 16), None, 4, 0.0)
     return build(shape, fit_bins(rows.numeric, 4), seed)
 
 
-def _fresh(rows: int, seed: int) -> Rows:
+def _fresh(rows: int, seed: int) -> TrainingRows:
     new = world(rows, seed)
-    return Rows(new.numeric, encode(new.category, learned().vocabulary), new.late)
+    return TrainingRows(new.numeric, encode(new.category, learned().vocabulary), new.label)
 
 
 def test_it_learns_what_can_be_learned() -> None:
@@ -41,10 +41,10 @@ def test_the_best_epoch_is_returned_and_every_epoch_reported() -> None:
     def score(_target: object, _probability: object) -> float:
         return next(wanted)
 
-    settings = Settings(3, 256, 0.01, 0.0, seed=0)
+    settings = TrainingSettings(3, 256, 0.01, 0.0, seed=0)
     start = _network(rows)
     best = fit(start, rows, settings, on_epoch=epochs.append, validation=validation, score=score)
-    two = fit(start, rows, Settings(2, 256, 0.01, 0.0, seed=0), on_epoch=lambda _: None)
+    two = fit(start, rows, TrainingSettings(2, 256, 0.01, 0.0, seed=0), on_epoch=lambda _: None)
     three = fit(start, rows, settings, on_epoch=lambda _: None)
     scores = [predict(network, validation.numeric, validation.code) for network in (best, two, three)]
     assert np.array_equal(scores[0], scores[1])
@@ -60,7 +60,7 @@ def test_training_repeats_by_seed_and_leaves_the_global_generator_alone(one_cycl
     before = torch.random.get_rng_state()
 
     def trained(seed: int) -> np.ndarray:
-        settings = Settings(1, 256, 0.01, 0.0, seed, one_cycle)
+        settings = TrainingSettings(1, 256, 0.01, 0.0, seed, one_cycle)
         network = fit(_network(rows), rows, settings, on_epoch=lambda _: None)
         return predict(network, rows.numeric[:50], rows.code[:50])
 
@@ -74,7 +74,7 @@ def test_unknown_categories_are_trained() -> None:
     rows = learned().rows
 
     def unknown_moved(share: float) -> float:
-        settings = Settings(2, 256, 0.01, 0.0, seed=0, unknown_share=share)
+        settings = TrainingSettings(2, 256, 0.01, 0.0, seed=0, unknown_share=share)
         start = _network(rows)
         after = fit(start, rows, settings, on_epoch=lambda _: None)
         row = start.offset[0] + UNKNOWN

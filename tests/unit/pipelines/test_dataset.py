@@ -1,4 +1,4 @@
-"""Who may learn from which flight: only those whose label was known at the time."""
+"""Who may learn from which row: only those whose label was known at the time."""
 
 from datetime import date
 from pathlib import Path
@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from contracts.errors import DataError, ParameterError
-from contracts.features import CATEGORY, NUMERIC
-from pipelines.dataset import Flights, read_flights, split
+from contracts.workspace import Workspace
+from pipelines.dataset import Dataset, read_dataset, split
+from tasks.flights.schema import SCHEMA
 
-# (scheduled, landed, late), UTC. New York is 4 hours behind in summer: July begins at 04:00 UTC.
+# (about, outcome_at, label), UTC. New York is 4 hours behind in summer: July begins at 04:00 UTC.
 ROWS = (
     ("2013-05-01 12:00", "2013-05-01 15:00", 0.0),
     ("2013-05-02 12:00", "2013-05-02 15:00", 1.0),
@@ -25,26 +26,26 @@ ROWS = (
 )
 
 
-def _flights() -> Flights:
-    scheduled = np.array([row[0] for row in ROWS], "datetime64[us]")
-    return Flights(
-        month=scheduled.astype("datetime64[M]").astype(str),
-        day=scheduled.astype("datetime64[D]"),
-        scheduled=scheduled,
-        landed=np.array([row[1] for row in ROWS], "datetime64[us]"),
-        late=np.array([row[2] for row in ROWS], np.float32),
+def _flights() -> Dataset:
+    about = np.array([row[0] for row in ROWS], "datetime64[us]")
+    return Dataset(
+        month=about.astype("datetime64[M]").astype(str),
+        day=about.astype("datetime64[D]"),
+        about=about,
+        outcome_at=np.array([row[1] for row in ROWS], "datetime64[us]"),
+        label=np.array([row[2] for row in ROWS], np.float32),
         # The first number of a row is its place in ROWS.
-        numeric=np.repeat(np.arange(len(ROWS), dtype=np.float32)[:, None], len(NUMERIC), axis=1),
-        category=np.full((len(ROWS), len(CATEGORY)), "AA", object),
+        numeric=np.repeat(np.arange(len(ROWS), dtype=np.float32)[:, None], len(SCHEMA.numeric), axis=1),
+        category=np.full((len(ROWS), len(SCHEMA.category)), "AA", object),
     )
 
 
-def _which(flights: Flights) -> list[int]:
-    return [int(value) for value in flights.numeric[:, 0]]
+def _which(rows: Dataset) -> list[int]:
+    return [int(value) for value in rows.numeric[:, 0]]
 
 
 def test_only_labels_known_at_the_time_may_train() -> None:
-    parts = split(_flights(), date(2013, 7, 1))
+    parts = split(_flights(), date(2013, 7, 1), SCHEMA)
     assert _which(parts.fit) == [0, 1]
     assert _which(parts.validation) == [3, 4, 6]
     assert _which(parts.refit) == [0, 1, 2, 3, 4, 6]
@@ -54,7 +55,7 @@ def test_only_labels_known_at_the_time_may_train() -> None:
 
 def test_moving_the_date_moves_every_part() -> None:
     rows = _flights()
-    parts = split(rows, date(2013, 6, 15))
+    parts = split(rows, date(2013, 6, 15), SCHEMA)
     assert _which(parts.refit) == [0, 1, 2, 3]
     assert _which(parts.later) == [4, 5, 6, 7, 8, 9]
 
@@ -62,9 +63,9 @@ def test_moving_the_date_moves_every_part() -> None:
 @pytest.mark.parametrize(("day", "words"), [("2013-05-02", "earlier than the month"), ("2014-01-31", "in the month")])
 def test_a_date_that_leaves_nothing_to_learn_from_is_named(day: str, words: str) -> None:
     with pytest.raises(ParameterError, match=f"`as_of` must leave late and punctual flights {words}.*got {day}"):
-        split(_flights(), date.fromisoformat(day))
+        split(_flights(), date.fromisoformat(day), SCHEMA)
 
 
 def test_a_missing_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"features\.parquet.*dvc repro"):
-        read_flights(tmp_path)
+        read_dataset(Workspace(tmp_path), SCHEMA)

@@ -2,10 +2,11 @@
 
 import json
 import shutil
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -13,26 +14,28 @@ from sklearn.metrics import roc_auc_score
 
 from contracts.artifact import sha256
 from contracts.errors import DataError, ParameterError
-from contracts.features import CATEGORY_NAMES, NUMERIC_NAMES
-from contracts.files import write_json
-from contracts.params import Ingest, Params, Train
-from contracts.tables import FEATURE_TABLE
+from contracts.reports import read_report, write_report
+from contracts.reports.compression import CompressionReport, Limits, ModelReport
+from contracts.reports.evaluation import EvaluationReport
+from contracts.reports.ingest import IngestReport
+from contracts.reports.quality import Interval
+from contracts.reports.training import TrainingReport
+from contracts.tables import feature_table
 from contracts.workspace import Workspace
 from models.export import to_onnx
 from models.score import score
-from monitoring.statistics.quality import Interval
 from pipelines import checkpoint, parquet
-from pipelines.dataset import read_flights, split
+from pipelines.dataset import Split, read_dataset, split
 from pipelines.stages import compress, evaluate, train
 from pipelines.stages.compress import MAX_BYTES, decide
 from registry import tracking
 from registry.connection import connected
 from tasks.flights.schema import SCHEMA
-from tests.support.learned import PARAMS, world
+from tests.support.learned import COPIES, SETTINGS, world
 from tests.support.runs import children, curve
 
-TRAIN = Train(
-    seed=0,
+AS_OF = date(2013, 7, 1)
+TRAIN = train.Parameters(
     hidden=[32, 32],
     bins=8,
     bin_width=4,
@@ -42,42 +45,45 @@ TRAIN = Train(
     batch_size=128,
     epochs=3,
 )
-GOOD = Params(
-    as_of=date(2013, 7, 1),
-    ingest=Ingest(keep_every=1),
-    train=TRAIN,
-    compress=PARAMS.model_copy(update={"max_auc_loss": 0.05}),
+GOOD = compress.Parameters(
+    **asdict(SETTINGS) | {"hidden": list(SETTINGS.hidden)},
+    noise_copies=COPIES,
+    calibration_rows=1000,
+    max_auc_loss=0.05,
 )
-HOPELESS = GOOD.model_copy(
-    update={
-        "compress": GOOD.compress.model_copy(update={"epochs": 1, "finetune_epochs": 0, "learning_rate": 1e-9}),
-    }
-)
+HOPELESS = GOOD.model_copy(update={"epochs": 1, "finetune_epochs": 0, "learning_rate": 1e-9})
+RECORD = {"as_of": "2013-07-01", "train": TRAIN.model_dump()}  # for MLflow
+
+
+def _compress(root: Path, parameters: compress.Parameters = GOOD) -> None:
+    compress.main(Workspace(root), task="flights", as_of=AS_OF, seed=0, parameters=parameters)
+
+
+def _evaluate(root: Path, as_of: date = AS_OF) -> None:
+    evaluate.main(Workspace(root), task="flights", as_of=as_of, seed=0)
 
 
 def _write_features(root: Path, rows: int) -> None:
     """Flights from March to August 2013, two in a hundred of them cancelled."""
     made = world(rows, seed=1)
     begin, end = np.datetime64("2013-03-01T06:00", "us"), np.datetime64("2013-08-31T20:00", "us")
-    scheduled = begin + (end - begin) // rows * np.arange(rows)
+    about = begin + (end - begin) // rows * np.arange(rows)
     flown = np.random.default_rng(0).random(rows) > 0.02
     keys = {
-        "flight_id": [f"flight {i:05}" for i in range(rows)],
-        "local_month": (scheduled - np.timedelta64(4, "h")).astype("datetime64[M]").astype(str).tolist(),
-        "scheduled_departure": scheduled,
-        "predicted_at": scheduled - np.timedelta64(2, "h"),
-        "landed": pa.array(scheduled + np.timedelta64(3, "h"), mask=~flown),
-        "late": pa.array(made.late.astype(bool), mask=~flown),
+        "row_id": [f"flight {i:05}" for i in range(rows)],
+        "month": (about - np.timedelta64(4, "h")).astype("datetime64[M]").astype(str).tolist(),
+        "predicted_at": about - np.timedelta64(2, "h"),
+        "outcome_at": pa.array(about + np.timedelta64(3, "h"), mask=~flown),
+        "label": pa.array(made.label.astype(bool), mask=~flown),
     }
     numbers = {
         name: pa.array(column, mask=np.isnan(column))
-        for name, column in zip(NUMERIC_NAMES, made.numeric.T, strict=True)
+        for name, column in zip(SCHEMA.numeric_names, made.numeric.T, strict=True)
     }
-    names = dict(zip(CATEGORY_NAMES, made.category.T.tolist(), strict=True))
-    parquet.write(
-        root / "data/features.parquet", pa.table(keys | numbers | names, schema=parquet.schema(FEATURE_TABLE))
-    )
-    write_json(root / "reports/ingest.json", {"source_sha256": {"made.csv": "0" * 64}})
+    names = dict(zip(SCHEMA.category_names, made.category.T.tolist(), strict=True))
+    columns = parquet.schema(feature_table(SCHEMA).columns)
+    parquet.write(Workspace(root).features, pa.table(keys | numbers | names, schema=columns))
+    write_report(Workspace(root).report("ingest"), IngestReport(1, 1, {"made.csv": "0" * 64}, {}))
 
 
 @pytest.fixture(scope="module")
@@ -85,83 +91,106 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder where all three stages ran."""
     folder = tmp_path_factory.mktemp("stages")
     _write_features(folder, 4000)
-    train.main(folder, GOOD)
-    compress.main(folder, GOOD)
-    evaluate.main(folder, GOOD)
+    train.main(Workspace(folder), task="flights", as_of=AS_OF, seed=0, parameters=TRAIN, params=RECORD)
+    _compress(folder)
+    _evaluate(folder)
     return folder
 
 
-def _report(root: Path, name: str) -> dict[str, Any]:
-    report: dict[str, Any] = json.loads((root / f"reports/{name}.json").read_text())
-    return report
+def _training(root: Path) -> TrainingReport:
+    return read_report(Workspace(root).report("training"), TrainingReport)
+
+
+def _compression(root: Path) -> CompressionReport:
+    return read_report(Workspace(root).report("compression"), CompressionReport)
+
+
+def _evaluation(root: Path) -> EvaluationReport:
+    return read_report(Workspace(root).report("evaluation"), EvaluationReport)
+
+
+def _parts(root: Path) -> Split:
+    return split(read_dataset(Workspace(root), SCHEMA), AS_OF, SCHEMA)
+
+
+def roc(model: ModelReport) -> float:
+    assert model.auc is not None
+    return model.auc
 
 
 def test_training_tells_its_choice(root: Path) -> None:
-    report = _report(root, "training")
-    aucs = [epoch["validation_auc"] for epoch in report["history"]]
+    report = _training(root)
+    aucs = [epoch.validation_auc for epoch in report.history]
     assert len(aucs) == TRAIN.epochs
-    assert report["epochs"] == int(np.argmax(aucs)) + 1
-    assert len(report["refit_history"]) == report["epochs"]
-    assert report["validation"]["auc"] == pytest.approx(max(aucs), abs=1e-9)
-    parts = split(read_flights(root), GOOD.as_of)
-    assert report["flights"]["refit"] == len(parts.refit)
-    assert parts.refit.landed.max() < np.datetime64("2013-07-01T04:00")
-    assert json.loads((root / "reports/plots/training.json").read_text()) == report["history"]
+    assert report.epochs == int(np.argmax(np.array(aucs, float))) + 1
+    assert len(report.refit_history) == report.epochs
+    assert report.validation.auc == pytest.approx(np.array(aucs, float).max(), abs=1e-9)
+    parts = _parts(root)
+    assert report.rows.refit == len(parts.refit)
+    assert parts.refit.outcome_at.max() < np.datetime64("2013-07-01T04:00")
+    assert json.loads((root / "reports/plots/training.json").read_text()) == msgspec.to_builtins(report.history)
 
 
 def test_training_is_tracked_by_its_weights(root: Path) -> None:
     workspace = Workspace(root)
     with connected(workspace) as client:
-        found = tracking.find_run(client, workspace, SCHEMA, GOOD.model_dump(mode="json"))
-        run = client.get_run(str(found))
+        run = client.get_run(str(tracking.find_run(client, workspace, SCHEMA, RECORD)))
         points = curve(client, children(client, run)["teacher"], "validation_auc")
     assert run.data.tags[tracking.WEIGHTS] == sha256((root / "artifacts/train/final.safetensors").read_bytes())
     assert [step for step, _ in points] == [1, 2, 3]
 
 
 def test_the_student_is_released_when_it_keeps_up(root: Path) -> None:
-    report = _report(root, "compression")
-    assert report["released"] == "student"
-    assert report["limits"] == {"max_auc_loss": 0.05, "max_bytes": MAX_BYTES["student"]}
-    loss = report["auc_loss"]
-    assert loss["low"] <= loss["difference"] <= loss["high"]
-    assert report["teacher"]["auc"] - report["student"]["auc"] == pytest.approx(loss["difference"], abs=1e-9)
-    for name in ("teacher", "student", "twin"):
-        assert report[name]["bytes"] == (root / f"artifacts/compress/{name}.onnx").stat().st_size
-    assert [step["step"] for step in report["steps"]["student"]] == ["trained", "pruned", "fine-tuned", "int8"]
+    report = _compression(root)
+    assert report.released == "student"
+    assert report.limits == Limits(0.05, MAX_BYTES["student"])
+    loss = report.auc_loss
+    assert loss.low <= loss.difference <= loss.high
+    assert roc(report.teacher) - roc(report.student) == pytest.approx(loss.difference, abs=1e-9)
+    for name in ("teacher", "student", "control"):
+        assert getattr(report, name).bytes == (root / f"artifacts/compress/{name}.onnx").stat().st_size
+    assert [step.step for step in report.steps.student] == ["trained", "pruned", "fine-tuned", "int8"]
 
 
 def test_the_choice_rests_on_networks_that_did_not_see_the_validation_month(root: Path) -> None:
     """The teacher of the report is the one of the first phase, scored on June."""
     network, vocabulary = checkpoint.load(root / "artifacts/train", "selection")
-    validation = split(read_flights(root), GOOD.as_of).validation
+    validation = _parts(root).validation
     probability = score(to_onnx(network, vocabulary), validation.numeric, validation.category)
-    auc = roc_auc_score(validation.late, probability)
-    assert _report(root, "compression")["teacher"]["auc"] == pytest.approx(auc, abs=1e-9)
+    auc = roc_auc_score(validation.label, probability)
+    assert _compression(root).teacher.auc == pytest.approx(auc, abs=1e-9)
 
 
 def test_evaluation_has_its_shape_and_scores_the_released_files(root: Path) -> None:
-    report = _report(root, "evaluation")
-    later = split(read_flights(root), GOOD.as_of).later
-    assert [month["month"] for month in report["months"]] == ["2013-07", "2013-08"]
-    assert set(report["months"][0]) == {"month", "rows", "positive_share", "auc", "log_loss", "brier", "ece"}
-    assert set(report["baselines"]) == {"lightgbm", "logistic_regression"}
-    assert report["months"] == report["student"]["months"]
-    assert sum(month["rows"] for month in report["months"]) == later.labelled.sum()
-    assert sum(report["unlabelled"].values()) == (~later.labelled).sum() > 0
+    report = _evaluation(root)
+    later = _parts(root).later
+    assert [month.month for month in report.months] == ["2013-07", "2013-08"]
+    assert set(msgspec.to_builtins(report.months[0])) == {
+        "month",
+        "rows",
+        "positive_share",
+        "auc",
+        "log_loss",
+        "brier",
+        "ece",
+    }
+    assert set(report.baselines) == {"lightgbm", "logistic_regression"}
+    assert report.months == report.student.months
+    assert sum(month.rows for month in report.months) == later.labelled.sum()
+    assert sum(report.unlabelled.values()) == (~later.labelled).sum() > 0
     july = later.where(later.labelled & (later.month == "2013-07"))
     served = score((root / "artifacts/compress/student.onnx").read_bytes(), july.numeric, july.category)
-    assert report["months"][0]["auc"] == pytest.approx(roc_auc_score(july.late, served), abs=1e-9)
-    for model in (report, report["teacher"], *report["baselines"].values()):
-        assert min(month["auc"] for month in model["months"]) > 0.7  # the laws reach about .80
+    assert report.months[0].auc == pytest.approx(roc_auc_score(july.label, served), abs=1e-9)
+    for model in (report.student, report.teacher, *report.baselines.values()):
+        assert min(month.auc or 0 for month in model.months) > 0.7  # the laws reach about .80
     for picture in ("auc_by_month", "calibration"):
         assert (root / f"reports/plots/{picture}.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_compress_and_evaluate_repeat_to_the_bit(root: Path, tmp_path: Path) -> None:
     again = _copy(root, tmp_path / "else" / "where")
-    compress.main(again, GOOD)
-    evaluate.main(again, GOOD)
+    _compress(again)
+    _evaluate(again)
     written = [
         *(path.relative_to(root) for path in sorted((root / "artifacts/compress").iterdir())),
         *(Path(f"reports/{name}") for name in ("compression.json", "evaluation.json", "plots/months.json")),
@@ -172,15 +201,15 @@ def test_compress_and_evaluate_repeat_to_the_bit(root: Path, tmp_path: Path) -> 
 
 def test_a_hopeless_student_is_not_released(root: Path, tmp_path: Path) -> None:
     again = _copy(root, tmp_path / "again")
-    compress.main(again, HOPELESS)
-    report = _report(again, "compression")
-    assert report["released"] == "teacher"
-    assert "more than the 0.05 allowed" in report["reason"]
-    assert report["limits"]["max_bytes"] == MAX_BYTES["teacher"]
-    evaluate.main(again, HOPELESS)
-    evaluation = _report(again, "evaluation")
-    assert evaluation["released"] == "teacher"
-    assert evaluation["months"] == evaluation["teacher"]["months"] != evaluation["student"]["months"]
+    _compress(again, HOPELESS)
+    report = _compression(again)
+    assert report.released == "teacher"
+    assert "more than the 0.05 allowed" in report.reason
+    assert report.limits.max_bytes == MAX_BYTES["teacher"]
+    _evaluate(again)
+    evaluation = _evaluation(again)
+    assert evaluation.released == "teacher"
+    assert evaluation.months == evaluation.teacher.months != evaluation.student.months
 
 
 @pytest.mark.parametrize(
@@ -204,9 +233,9 @@ def test_damaged_inputs_are_named(root: Path, tmp_path: Path) -> None:
         checkpoint.load(again / "artifacts/train", "final")
     (again / "reports/compression.json").write_text("{}")
     with pytest.raises(DataError, match=r"compression\.json.*dvc repro"):
-        evaluate.main(again, GOOD)
+        _evaluate(again)
     with pytest.raises(ParameterError, match="`as_of` must leave labelled flights after it"):
-        evaluate.main(root, GOOD.model_copy(update={"as_of": date(2013, 9, 1)}))
+        _evaluate(root, date(2013, 9, 1))
 
 
 def _copy(root: Path, to: Path) -> Path:

@@ -9,13 +9,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from contracts.features import CATEGORY, NUMERIC
-from contracts.params import Params, load_params
 from contracts.workspace import Workspace
+from pipelines.parameters import read_params
+from tasks.flights.schema import SCHEMA
 from tests.support.tiny import tiny_reference
 
 
-def make_graph(width: int = len(NUMERIC), output: str = "probability") -> onnx.ModelProto:
+def make_graph(width: int = len(SCHEMA.numeric), output: str = "probability") -> onnx.ModelProto:
     """sigmoid(numeric @ weights), which nobody would release."""
     weights = helper.make_tensor("weights", TensorProto.FLOAT, [width], [0.01] * width)
     graph = helper.make_graph(
@@ -26,7 +26,7 @@ def make_graph(width: int = len(NUMERIC), output: str = "probability") -> onnx.M
         "tiny",
         [
             helper.make_tensor_value_info("numeric", TensorProto.FLOAT, ["n", width]),
-            helper.make_tensor_value_info("category", TensorProto.STRING, ["n", len(CATEGORY)]),
+            helper.make_tensor_value_info("category", TensorProto.STRING, ["n", len(SCHEMA.category)]),
         ],
         [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["n"])],
         [weights],
@@ -40,8 +40,8 @@ def graph() -> Callable[..., onnx.ModelProto]:
 
 
 @pytest.fixture(scope="session")
-def params() -> Params:
-    return load_params(Path(__file__).parents[3] / "params.yaml")
+def params() -> dict[str, Any]:
+    return read_params(Path(__file__).parents[3] / "params.yaml")
 
 
 @pytest.fixture(scope="session")
@@ -62,21 +62,32 @@ def project(tmp_path: Path, empty_database: bytes, monkeypatch: pytest.MonkeyPat
     """Reports, weights and graphs of a project; its MLflow knows no run yet."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     measured = {"rows": 10, "positive_share": 0.2, "auc": 0.7, "log_loss": 0.5, "brier": 0.1, "ece": 0.02}
+    interval = {"low": -0.1, "difference": 0.0, "high": 0.1}
 
     def later(auc: float) -> dict[str, Any]:
         months = [{"month": f"2013-{month:02d}"} | measured | {"auc": auc - month / 1000} for month in (7, 8)]
         return {"months": months, "mean_auc": auc}
 
-    networks = {"teacher": 0.71, "student": 0.70, "twin": 0.69}
-    history = [{"epoch": epoch, "train_loss": 1 / epoch, "validation_auc": 0.7} for epoch in (1, 2)]
+    networks = {"teacher": 0.71, "student": 0.70, "control": 0.69}
+    size = {"auc_low": 0.6, "bytes": 123, "parameters": 31}
+    loss = {"train_loss": 1.0, "validation_log_loss": 0.5, "validation_auc": 0.7}
+    history = [{"epoch": epoch} | loss | {"train_loss": 1 / epoch} for epoch in (1, 2)]
+    parts = dict.fromkeys(("fit", "validation", "refit", "later", "later_unlabelled"), 10)
+    general = {"format": 1, "as_of": "2013-07-01"}
     for name, value in {
-        "ingest": {"source_sha256": {"flights.csv.zip": "1f" * 32}},
+        "ingest": {"format": 1, "keep_every": 1, "source_sha256": {"flights.csv.zip": "1f" * 32}, "tables": {}},
         "validation": {},
         "features": {},
-        "training": {"epochs": 2, "validation": {"auc": 0.71}},
-        "compression": {"released": "student", "reason": "The student loses 0.0100 AUC (95 % interval -0.1 to 0.1)."}
-        | {name: {"auc": auc, "bytes": 123} for name, auc in networks.items()},
-        "evaluation": {"released": "student", **later(0.7)}
+        "training": general
+        | {"epochs": 2, "parameters": 31, "validation": measured | {"auc": 0.71}, "rows": parts}
+        | {"history": history, "refit_history": []},
+        "compression": general
+        | {"released": "student", "reason": "The student loses 0.0100 AUC (95 % interval -0.1 to 0.1)."}
+        | {"limits": {"max_auc_loss": 0.1, "max_bytes": 1000}, "steps": {"student": [], "control": []}}
+        | {"auc_loss": interval, "auc_gain_over_control": interval}
+        | {name: measured | {"auc": auc} | size for name, auc in networks.items()},
+        "evaluation": general
+        | {"released": "student", **later(0.7), "unlabelled": {}, "auc_differences": {}}
         | {name: later(auc) for name, auc in networks.items()}
         | {"baselines": {"lightgbm": later(0.72), "logistic_regression": later(0.65)}},
         "plots/training": history,

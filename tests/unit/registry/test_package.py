@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, tzinfo
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import onnx
@@ -15,49 +16,48 @@ from onnx import TensorProto, helper
 
 from contracts.artifact import CONTENT, Git, verify
 from contracts.errors import ArtifactInvalid
-from contracts.params import Params
 from contracts.workspace import Workspace
-from pipelines.stages import package
 from registry import tracking
 from registry.connection import connected
 from registry.keys import signing_keys
 from registry.packaging import Origin, write_artifact
 from tasks.flights.schema import SCHEMA
-from tests.support.runs import children, curve
+from tests.support.runs import children, curve, package_candidate
 from tests.support.tiny import NOWHERE, tiny_content
 
 Graph = Callable[..., onnx.ModelProto]
 
 
-def test_candidate_verifies_and_explains_itself(project: Path, params: Params) -> None:
-    package.main(project, params)
+def test_candidate_verifies_and_explains_itself(project: Path, params: dict[str, Any]) -> None:
+    package_candidate(project, params)
     artifact = verify(project / "artifacts/candidate", project / "secrets/signing.pub")
     manifest = artifact.manifest
     assert artifact.model == (project / "artifacts/compress/student.onnx").read_bytes()
     assert (manifest.released, manifest.as_of) == ("student", "2013-07-01")
     assert (manifest.schema, manifest.schema_hash) == (SCHEMA, SCHEMA.hash)
     assert artifact.provenance.data_sha256 == {"flights.csv.zip": "1f" * 32}
-    assert manifest.metrics == {"auc": 0.7, "bytes": 123}
+    assert (manifest.metrics["auc"], manifest.metrics["bytes"]) == (0.7, 123)
     assert artifact.provenance.versions["onnxruntime"] == onnxruntime.__version__
 
 
-def test_teacher_is_packaged_when_compress_chose_it(project: Path, params: Params, graph: Graph) -> None:
+def test_teacher_is_packaged_when_compress_chose_it(project: Path, params: dict[str, Any], graph: Graph) -> None:
     path = project / "reports/compression.json"
-    path.write_text(json.dumps(json.loads(path.read_bytes()) | {"released": "teacher", "teacher": {"auc": 0.72}}))
+    report = json.loads(path.read_bytes())
+    path.write_text(json.dumps(report | {"released": "teacher", "teacher": report["teacher"] | {"auc": 0.72}}))
     teacher = graph()
     teacher.producer_name = "teacher"
     (project / "artifacts/compress/teacher.onnx").write_bytes(teacher.SerializeToString())
-    package.main(project, params)
+    package_candidate(project, params)
     artifact = verify(project / "artifacts/candidate", project / "secrets/signing.pub")
     assert artifact.model == teacher.SerializeToString()
-    assert (artifact.manifest.released, artifact.manifest.metrics) == ("teacher", {"auc": 0.72})
+    assert (artifact.manifest.released, artifact.manifest.metrics["auc"]) == ("teacher", 0.72)
 
 
-def test_manifest_names_the_run_that_made_the_weights(project: Path, params: Params) -> None:
-    with tracking.training_run(Workspace(project), SCHEMA, params.model_dump(mode="json")) as run:
+def test_manifest_names_the_run_that_made_the_weights(project: Path, params: dict[str, Any]) -> None:
+    with tracking.training_run(Workspace(project), SCHEMA, params) as run:
         run.log_epoch(1, {"train_loss": 0.6})
         run.finish()
-    package.main(project, params)
+    package_candidate(project, params)
     assert _provenance(project)["mlflow_run_id"] == run.run_id
     with connected(Workspace(project)) as client:
         found = client.get_run(run.run_id)
@@ -69,8 +69,10 @@ def test_manifest_names_the_run_that_made_the_weights(project: Path, params: Par
         assert plots == ["plots/auc_by_month.png", "plots/calibration.png", "plots/training.json"]
 
 
-def test_every_model_is_a_child_with_its_own_parameters_and_months_as_steps(project: Path, params: Params) -> None:
-    package.main(project, params)
+def test_every_model_is_a_child_with_its_own_parameters_and_months_as_steps(
+    project: Path, params: dict[str, Any]
+) -> None:
+    package_candidate(project, params)
     with connected(Workspace(project)) as client:
         parent = client.get_run(_provenance(project)["mlflow_run_id"])
         models = children(client, parent)
@@ -81,23 +83,25 @@ def test_every_model_is_a_child_with_its_own_parameters_and_months_as_steps(proj
     student, lightgbm = models["student"].data, models["lightgbm"].data
     assert student.metrics["validation.auc"] == 0.70
     assert student.metrics["bytes"] == 123
-    assert student.params["compress.prune"] == str(params.compress.prune)
+    assert student.params["compress.prune"] == str(params["compress"]["prune"])
     assert "train.hidden" not in student.params
     assert not [name for name in lightgbm.params if name.startswith("compress.")]
     assert all(run.info.status == "FINISHED" for run in models.values())
     # The training's own figures are the released model's, as the manifest has them, and nothing else.
-    assert parent.data.metrics == {"auc": 0.70, "bytes": 123}
-    assert parent.data.params["train.hidden"] == str(params.train.hidden)
+    assert (
+        parent.data.metrics == verify(project / "artifacts/candidate", project / "secrets/signing.pub").manifest.metrics
+    )
+    assert parent.data.params["train.hidden"] == str(params["train"]["hidden"])
 
 
 def test_packaged_again_no_point_is_told_twice_and_other_reports_replace_the_children(
-    project: Path, params: Params
+    project: Path, params: dict[str, Any]
 ) -> None:
-    package.main(project, params)
+    package_candidate(project, params)
     run_id = _provenance(project)["mlflow_run_id"]
     with connected(Workspace(project)) as client:
         before = children(client, client.get_run(run_id))
-    package.main(project, params)
+    package_candidate(project, params)
     report = json.loads((project / "reports/evaluation.json").read_bytes())
     with connected(Workspace(project)) as client:
         again = children(client, client.get_run(run_id))
@@ -106,51 +110,51 @@ def test_packaged_again_no_point_is_told_twice_and_other_reports_replace_the_chi
         assert len(curve(client, again["teacher"], "train_loss")) == 2
     report["baselines"]["lightgbm"]["months"][0]["auc"] = 0.5
     (project / "reports/evaluation.json").write_text(json.dumps(report))
-    package.main(project, params)
+    package_candidate(project, params)
     with connected(Workspace(project)) as client:
         other = children(client, client.get_run(run_id))
         assert curve(client, other["lightgbm"], "auc")[0] == (201307, 0.5)
         assert curve(client, other["teacher"], "train_loss") == [(1, 1.0), (2, 0.5)]
 
 
-def test_lost_run_is_logged_anew_from_the_reports(project: Path, params: Params) -> None:
-    package.main(project, params)
+def test_lost_run_is_logged_anew_from_the_reports(project: Path, params: dict[str, Any]) -> None:
+    package_candidate(project, params)
     with connected(Workspace(project)) as client:
         run = client.get_run(_provenance(project)["mlflow_run_id"])
         teacher = children(client, run)["teacher"]
         assert curve(client, teacher, "train_loss") == [(1, 1.0), (2, 0.5)]
     assert teacher.data.metrics["validation.auc"] == 0.71
     assert teacher.data.metrics["epochs"] == 2
-    assert run.data.params["train.epochs"] == str(params.train.epochs)
+    assert run.data.params["train.epochs"] == str(params["train"]["epochs"])
     assert run.info.status == "FINISHED"
 
 
-def test_same_weights_with_other_parameters_are_another_run(project: Path, params: Params) -> None:
-    package.main(project, params)
+def test_same_weights_with_other_parameters_are_another_run(project: Path, params: dict[str, Any]) -> None:
+    package_candidate(project, params)
     first = _provenance(project)["mlflow_run_id"]
-    other = params.model_copy(update={"compress": params.compress.model_copy(update={"prune": 0.5})})
-    package.main(project, other)
+    other = params | {"compress": params["compress"] | {"prune": 0.5}}
+    package_candidate(project, other)
     second = _provenance(project)["mlflow_run_id"]
     assert first != second
-    package.main(project, params)
+    package_candidate(project, params)
     assert _provenance(project)["mlflow_run_id"] == first
 
 
-def test_candidate_is_replaced_whole_or_not_at_all(project: Path, params: Params) -> None:
-    package.main(project, params)
+def test_candidate_is_replaced_whole_or_not_at_all(project: Path, params: dict[str, Any]) -> None:
+    package_candidate(project, params)
     before = _provenance(project)
     (project / "artifacts/compress/student.onnx").write_bytes(b"no graph")
     with pytest.raises(ArtifactInvalid, match=r"`model\.onnx` must be valid ONNX, got"):
-        package.main(project, params)
+        package_candidate(project, params)
     assert _provenance(project) == before
     assert {path.name for path in (project / "artifacts").glob(".*")} == set()
 
 
-def test_leftover_of_a_killed_run_does_not_get_in(project: Path, params: Params) -> None:
+def test_leftover_of_a_killed_run_does_not_get_in(project: Path, params: dict[str, Any]) -> None:
     leftover = project / "artifacts/.candidate.new"
     leftover.mkdir()
     (leftover / "torn").touch()
-    package.main(project, params)
+    package_candidate(project, params)
     assert {path.name for path in (project / "artifacts/candidate").iterdir()} == {
         "manifest.json",
         "model.onnx",
@@ -216,10 +220,10 @@ def test_keys_that_are_no_pair_are_refused(tmp_path: Path, graph: Graph) -> None
     assert not (tmp_path / "artifact").exists()
 
 
-def test_reference_that_is_no_sample_of_the_contract_is_refused(project: Path, params: Params) -> None:
+def test_reference_that_is_no_sample_of_the_contract_is_refused(project: Path, params: dict[str, Any]) -> None:
     (project / "artifacts/compress/reference.npz").write_bytes(b"no sample")
     with pytest.raises(ArtifactInvalid, match="the reference sample must hold rows of the schema"):
-        package.main(project, params)
+        package_candidate(project, params)
     assert not (project / "artifacts/candidate").exists()
 
 

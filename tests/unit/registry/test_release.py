@@ -10,17 +10,16 @@ import pytest
 
 from contracts.artifact import FILES, verify
 from contracts.errors import ArtifactInvalid, ParameterError, Unavailable
-from contracts.params import Params
 from contracts.workspace import Workspace
-from pipelines.stages import package
 from registry import release
 from registry.connection import connected
 from registry.keys import signing_keys
+from tests.support.runs import package_candidate
 
 
 @pytest.fixture
-def candidate(project: Path, params: Params) -> Path:
-    package.main(project, params)
+def candidate(project: Path, params: dict[str, Any]) -> Path:
+    package_candidate(project, params)
     return project
 
 
@@ -71,9 +70,9 @@ def test_lost_database_is_registered_anew(candidate: Path, empty_database: bytes
     assert run.data.metrics["auc"] == 0.7
 
 
-def test_flipped_bit_is_refused(candidate: Path, params: Params) -> None:
+def test_flipped_bit_is_refused(candidate: Path, params: dict[str, Any]) -> None:
     before = _state(candidate, release.release(Workspace(candidate)))
-    package.main(candidate, params)
+    package_candidate(candidate, params)
     for name in FILES:
         path = candidate / "artifacts/candidate" / name
         good = path.read_bytes()
@@ -84,14 +83,14 @@ def test_flipped_bit_is_refused(candidate: Path, params: Params) -> None:
         assert _state(candidate, str(before["champion"])) == before
 
 
-def test_foreign_signature_is_refused(candidate: Path, params: Params) -> None:
+def test_foreign_signature_is_refused(candidate: Path, params: dict[str, Any]) -> None:
     before = _state(candidate, release.release(Workspace(candidate)))
     foreign = signing_keys(candidate / "foreign")
     ours = candidate / "secrets/signing.pub"
     trusted = ours.read_bytes()
     (candidate / "secrets/signing.key").write_bytes(foreign.private.read_bytes())
     ours.unlink()  # made again from the foreign key, so that `package` is content
-    package.main(candidate, params)
+    package_candidate(candidate, params)
     ours.write_bytes(trusted)
     with pytest.raises(ArtifactInvalid, match="must be signed by the key"):
         release.release(Workspace(candidate))
@@ -122,10 +121,10 @@ def test_damaged_copy_in_the_store_is_mended(candidate: Path) -> None:
     verify(stored, candidate / "secrets/signing.pub", digest)
 
 
-def test_a_former_model_of_the_store_becomes_champion_again(candidate: Path, params: Params) -> None:
+def test_a_former_model_of_the_store_becomes_champion_again(candidate: Path, params: dict[str, Any]) -> None:
     first = release.release(Workspace(candidate))
     change_model(candidate)
-    package.main(candidate, params)
+    package_candidate(candidate, params)
     second = release.release(Workspace(candidate))
     assert second != first
     assert release.release(Workspace(candidate), first[:12]) == first
@@ -158,13 +157,13 @@ STEPS = {
 
 @pytest.mark.parametrize("step", STEPS)
 def test_killed_anywhere_the_champion_stays_and_a_second_run_finishes(
-    candidate: Path, params: Params, empty_database: bytes, step: str, monkeypatch: pytest.MonkeyPatch
+    candidate: Path, params: dict[str, Any], empty_database: bytes, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, key = candidate / "artifacts/store", candidate / "secrets/signing.pub"
     first = release.release(Workspace(candidate))
     (candidate / "artifacts/mlflow.db").write_bytes(empty_database)  # so that every step has something to do
     change_model(candidate)
-    package.main(candidate, params)
+    package_candidate(candidate, params)
 
     def die(*args: Any, **kwargs: Any) -> None:
         raise Killed
@@ -184,13 +183,13 @@ def test_killed_anywhere_the_champion_stays_and_a_second_run_finishes(
 
 
 def test_mlflow_away_leaves_the_champion(
-    candidate: Path, params: Params, empty_database: bytes, monkeypatch: pytest.MonkeyPatch
+    candidate: Path, params: dict[str, Any], empty_database: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = release.release(Workspace(candidate))
     database = candidate / "artifacts/mlflow.db"
     database.write_bytes(empty_database)
     change_model(candidate)
-    package.main(candidate, params)
+    package_candidate(candidate, params)
     good = database.read_bytes()
     database.write_bytes(b"this is no database")
     with pytest.raises(Unavailable, match=r"MLflow at `sqlite:///.*must answer.*move a damaged"):

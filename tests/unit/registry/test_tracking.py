@@ -4,12 +4,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from contracts.artifact import sha256
 from contracts.errors import Unavailable
-from contracts.params import Params
 from contracts.workspace import Workspace
 from registry import tracking
 from registry.connection import connected
@@ -17,8 +17,8 @@ from tasks.flights.schema import SCHEMA
 from tests.support.runs import children
 
 
-def test_run_has_parameters_curves_and_identities(project: Path, params: Params) -> None:
-    with tracking.training_run(Workspace(project), SCHEMA, params.model_dump(mode="json")) as run:
+def test_run_has_parameters_curves_and_identities(project: Path, params: dict[str, Any]) -> None:
+    with tracking.training_run(Workspace(project), SCHEMA, params) as run:
         run.log_epoch(1, {"train_loss": 0.6, "validation_auc": None})
         run.log_epoch(2, {"train_loss": 0.5, "validation_auc": 0.7})
         run.finish()
@@ -30,13 +30,13 @@ def test_run_has_parameters_curves_and_identities(project: Path, params: Params)
     assert [(point.step, point.value) for point in losses] == [(1, 0.6), (2, 0.5)]
     assert [(point.step, point.value) for point in aucs] == [(2, 0.7)]
     assert found.data.params["as_of"] == "2013-07-01"
-    assert found.data.params["train.hidden"] == str(params.train.hidden)
+    assert found.data.params["train.hidden"] == str(params["train"]["hidden"])
     assert found.data.tags["data_sha256.flights.csv.zip"] == "1f" * 32
     assert found.data.tags["mlflow.source.git.commit"] == "none"
     assert found.data.tags["git_dirty"] == "true"
     assert len(found.data.tags["weights_sha256"]) == 64
     assert (found.info.status, teacher.info.status) == ("FINISHED", "FINISHED")
-    assert set(teacher.data.params) == {"as_of", "ingest.keep_every"} | {
+    assert set(teacher.data.params) == {"task", "as_of", "seed", "ingest.keep_every"} | {
         name for name in found.data.params if name.startswith("train.")
     }
     assert found.data.metrics == {}
@@ -44,17 +44,17 @@ def test_run_has_parameters_curves_and_identities(project: Path, params: Params)
 
 @pytest.mark.parametrize(("error", "status"), [(ValueError, "FAILED"), (KeyboardInterrupt, "KILLED")])
 def test_a_run_that_ends_badly_is_marked_and_not_found(
-    project: Path, params: Params, error: type[BaseException], status: str
+    project: Path, params: dict[str, Any], error: type[BaseException], status: str
 ) -> None:
-    with pytest.raises(error), tracking.training_run(Workspace(project), SCHEMA, params.model_dump(mode="json")) as run:
+    with pytest.raises(error), tracking.training_run(Workspace(project), SCHEMA, params) as run:
         raise error
     with connected(Workspace(project)) as client:
         assert client.get_run(run.run_id).info.status == status
-        assert tracking.find_run(client, Workspace(project), SCHEMA, params.model_dump(mode="json")) is None
+        assert tracking.find_run(client, Workspace(project), SCHEMA, params) is None
 
 
-def test_data_sets_of_a_run_are_named_with_digest_and_source(project: Path, params: Params) -> None:
-    with tracking.training_run(Workspace(project), SCHEMA, params.model_dump(mode="json")) as run:
+def test_data_sets_of_a_run_are_named_with_digest_and_source(project: Path, params: dict[str, Any]) -> None:
+    with tracking.training_run(Workspace(project), SCHEMA, params) as run:
         pass
     with connected(Workspace(project)) as client:
         logged = client.get_run(run.run_id).inputs
@@ -72,31 +72,31 @@ def test_data_sets_of_a_run_are_named_with_digest_and_source(project: Path, para
     assert [column["name"] for column in columns] == list(SCHEMA.names)
 
 
-def test_a_run_is_found_by_the_weights_it_made(project: Path, params: Params) -> None:
-    with tracking.training_run(Workspace(project), SCHEMA, params.model_dump(mode="json")) as run:
+def test_a_run_is_found_by_the_weights_it_made(project: Path, params: dict[str, Any]) -> None:
+    with tracking.training_run(Workspace(project), SCHEMA, params) as run:
         run.finish()
     with connected(Workspace(project)) as client:
-        assert tracking.find_run(client, Workspace(project), SCHEMA, params.model_dump(mode="json")) == run.run_id
+        assert tracking.find_run(client, Workspace(project), SCHEMA, params) == run.run_id
         (project / "artifacts/train/final.safetensors").write_bytes(b"other weights")
-        assert tracking.find_run(client, Workspace(project), SCHEMA, params.model_dump(mode="json")) is None
+        assert tracking.find_run(client, Workspace(project), SCHEMA, params) is None
 
 
-def test_files_of_a_run_lie_in_the_project_wherever_one_stands(project: Path, params: Params) -> None:
-    with tracking.training_run(Workspace(project), SCHEMA, params.model_dump(mode="json")) as run:
+def test_files_of_a_run_lie_in_the_project_wherever_one_stands(project: Path, params: dict[str, Any]) -> None:
+    with tracking.training_run(Workspace(project), SCHEMA, params) as run:
         pass
     with connected(Workspace(project)) as client:
         assert client.get_run(run.run_id).info.artifact_uri.startswith((project / "artifacts/mlruns").as_uri())
 
 
 def test_a_server_that_is_away_is_named_without_its_password(
-    project: Path, params: Params, monkeypatch: pytest.MonkeyPatch
+    project: Path, params: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://somebody:secret@127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     rule = r"MLflow at `http://127.0.0.1:9` must answer.*MLFLOW_TRACKING_URI"
     with (
         pytest.raises(Unavailable, match=rule) as caught,
-        tracking.training_run(Workspace(project), SCHEMA, params.model_dump(mode="json")),
+        tracking.training_run(Workspace(project), SCHEMA, params),
     ):
         pytest.fail("there is no server")
     assert "secret" not in str(caught.value)
