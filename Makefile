@@ -5,9 +5,15 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 BIN := .venv/bin
 INSTALLED := .venv/installed
+# What is trained, served and watched: `make serve TASK=rain` works in workspaces/rain, the flights in this folder.
+TASK ?= flights
+ROOT := $(if $(filter flights,$(TASK)),.,workspaces/$(TASK))
+ifeq ($(wildcard $(ROOT)/params.yaml),)
+$(error TASK must be one of: $(strip flights $(patsubst workspaces/%/params.yaml,%,$(wildcard workspaces/*/params.yaml))), got '$(TASK)'; a task's folder is workspaces/<name>)
+endif
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-# Nobody is told that you run this.
+# Telemetry of BentoML, DVC and MLflow is off in every task.
 export BENTOML_DO_NOT_TRACK := True
 export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
@@ -19,6 +25,8 @@ export MLFLOW_DISABLE_TELEMETRY := true
 help: ## List every task
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST) \
 	  | if [ -t 1 ]; then cat; else sed 's/\x1b\[[0-9]*m//g'; fi
+	@echo
+	@echo "  TASK=<name> does demo, repro, release, serve, replay, monitor, stack, ui and clean for the task in workspaces/<name>."
 	@echo
 	@echo "  On Linux, PyPI's torch brings 2.5 GB of CUDA. 'make install TORCH_INDEX=<address of PyTorch's CPU wheels>'"
 	@echo "  (or 'make demo TORCH_INDEX=...') takes the CPU build instead; pytorch.org, 'Get started', names the address."
@@ -39,31 +47,31 @@ $(INSTALLED): requirements/train.txt pyproject.toml
 
 demo: ## Everything, in under ten minutes: train, release, serve, replay half a year, monitor, judge
 	@started=$${WINDSOCK_DEMO_STARTED:-$$(date +%s)}; export WINDSOCK_DEMO_STARTED=$$started; \
-	$(MAKE) --no-print-directory install && windsock demo
+	$(MAKE) --no-print-directory install && windsock demo --root $(ROOT)
 
 test: install ## Every test (6 minutes)
 	python -m pytest
 
 repro: install ## Run the pipeline: what changed, and nothing else
-	dvc repro
+	cd $(ROOT) && dvc repro
 
 dag: install ## Write dvc.yaml from the stages and their imports
 	windsock pipeline build
 
 release: install ## Verify the candidate, copy it to the store, make it champion
-	windsock release
+	windsock release --root $(ROOT)
 
 serve: install ## Serve the champion over REST (3000) and gRPC (3001)
-	windsock serve
+	windsock serve --root $(ROOT)
 
-replay: install ## Send July to December 2013 to the running service
-	windsock replay
+replay: install ## Send the months after the model's as-of date to the running service
+	windsock replay --root $(ROOT)
 
 monitor: install ## Report quality, drift and latency by month
-	windsock monitor
+	windsock monitor --root $(ROOT)
 
 stack: install ## Service, monitor, Prometheus and Alertmanager as local processes
-	windsock stack
+	windsock stack --root $(ROOT)
 
 dashboards: install ## Write the dashboards' JSON anew, from monitoring/boards/build.py
 	windsock dashboards build
@@ -81,7 +89,7 @@ compose-env: ## Passwords and your user id for compose.yaml, into .env; an exist
 	@mkdir -p state/compose; echo "Grafana: user admin, password in .env"
 
 ui: install ## Open MLflow on http://127.0.0.1:5000
-	mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///artifacts/mlflow.db}" --host 127.0.0.1 --port 5000
+	mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(ROOT)/artifacts/mlflow.db}" --host 127.0.0.1 --port 5000
 
 lint: install ## Style, import rules, formatting
 	ruff check .
@@ -126,4 +134,4 @@ checkov: ## Make .venv-checkov, which judges the manifests in `make test`
 	.venv-checkov/bin/pip install --quiet --requirement requirements/checkov.txt
 
 clean: ## Remove what the pipeline and the demo made; keeps .venv, keys and released models
-	rm -rf data artifacts/train artifacts/compress artifacts/candidate state reports/monitoring reports/demo.html
+	cd $(ROOT) && rm -rf data artifacts/train artifacts/compress artifacts/candidate state reports/monitoring reports/demo.html

@@ -10,8 +10,8 @@ import click
 
 # Command -> its module, its name there, and the first sentence of its help.
 COMMANDS: Final = {
-    "stage": ("cli.line", "stage", "Run one DVC stage."),
-    "pipeline": ("cli.line", "pipeline", "The stages as DVC sees them: write dvc.yaml of a workspace."),
+    "stage": ("cli.pipeline", "stage", "Run one DVC stage."),
+    "pipeline": ("cli.pipeline", "pipeline", "The stages as DVC sees them: write dvc.yaml of a workspace."),
     "release": (
         "cli.registry",
         "release",
@@ -20,7 +20,7 @@ COMMANDS: Final = {
     "models": ("cli.registry", "models", "List the store's models, the newest first; a star marks the champion."),
     "serve": ("cli.service", "serve", "Serve the champion over REST and gRPC."),
     "replay": (
-        "cli.line",
+        "cli.demo",
         "replay",
         "Send every real row of some months to a running service, and its label when its outcome was known.",
     ),
@@ -29,7 +29,7 @@ COMMANDS: Final = {
         "monitor",
         "Report quality, drift, latency and errors by month, from the prediction log and the champion.",
     ),
-    "demo": ("cli.line", "demo", "Reproduce, release, serve, replay, monitor and judge."),
+    "demo": ("cli.demo", "demo", "Reproduce, release, serve, replay, monitor and judge."),
     "alerts": ("cli.monitor", "alerts", "Receive Alertmanager's webhook and write each alert to the log."),
     "dashboards": ("cli.boards", "dashboards", "Grafana dashboards as code: build, check and draw them."),
     "objectives": (
@@ -37,7 +37,7 @@ COMMANDS: Final = {
         "objectives",
         "Print every threshold with its unit, its reason, and when to change it.",
     ),
-    "stack": ("cli.local", "stack", "Service, monitor, Prometheus and Alertmanager as local processes, until Ctrl-C."),
+    "stack": ("cli.stack", "stack", "Service, monitor, Prometheus and Alertmanager as local processes, until Ctrl-C."),
     "cluster": (
         "cli.cluster",
         "cluster",

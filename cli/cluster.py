@@ -36,7 +36,7 @@ def up(settings: ClusterSettings, grafana: bool) -> None:
         run(made, grafana)
     except KeyboardInterrupt:
         raise click.ClickException(
-            "broken off; what is there stays: `make cluster-up` goes on from it, `make cluster-down` takes it away"
+            "broken off; what is there stays: `make cluster-up` goes on from it, `make cluster-down` deletes it"
         ) from None
     click.echo(guide(made, grafana))
 

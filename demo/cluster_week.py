@@ -17,7 +17,7 @@ from demo.replay import read_token, replay
 from demo.rows import ID, MONTH, PREDICTED_AT, later_months
 from deploy.cluster.cluster import NAMESPACE, Cluster
 from deploy.cluster.pod_trouble import explain
-from deploy.cluster.tools import Kubectl, step
+from deploy.cluster.subprocesses import Kubectl, step
 from deploy.local.processes import wait_until
 
 logger = logging.getLogger(__name__)

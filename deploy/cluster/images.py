@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from contracts.errors import DataError, Unavailable
 from deploy.cluster.cluster import Cluster
-from deploy.cluster.tools import attempt, reason, run
+from deploy.cluster.subprocesses import attempt, reason, run
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,5 @@
-"""An overlay of k8s/ with what git cannot know filled in: image tags, the model, the verifying key, the door's address.
+"""An overlay of k8s/ with what git cannot know filled in: image tags, the model, the verifying key, the source of
+requests through NodePorts.
 
 It is written as a kustomization of its own beside the kubeconfig, `state/cluster/overlay`: what is applied can be read.
 """
@@ -14,20 +15,20 @@ from contracts.artifact import verify
 from contracts.errors import DataError, ParameterError
 from contracts.files import write_atomic
 from deploy.cluster.images import Images
-from deploy.cluster.tools import run
+from deploy.cluster.subprocesses import run
 
 MAX_MODEL_BYTES: Final = 1 << 20  # of a ConfigMap
 OVERLAYS: Final = ("kind", "kind-grafana", "production")
 
 
 def render(
-    root: Path, overlay: str, images: Images, folder: Path, door: str | None = None, registry: str | None = None
+    root: Path, overlay: str, images: Images, folder: Path, source: str | None = None, registry: str | None = None
 ) -> bytes:
     """YAML of everything in the overlay, with the champion of `artifacts/store`.
 
     Args:
         folder: is replaced by the generated kustomization.
-        door: address that requests through NodePorts come from; None where there are none.
+        source: address that requests through NodePorts come from; None where there are none.
         registry: prefix of our images, "registry.example.com/team"; None leaves the overlay's.
 
     Raises:
@@ -43,7 +44,9 @@ def render(
         write_atomic(folder / "model" / path.name, path.read_bytes())
     write_atomic(folder / "model" / "champion", f"{digest}\n".encode())
     write_atomic(folder / "signing.pub", public_key.read_bytes())
-    kustomization = _kustomization(root, overlay, images, folder, digest, [path.name for path in files], door, registry)
+    kustomization = _kustomization(
+        root, overlay, images, folder, digest, [path.name for path in files], source, registry
+    )
     write_atomic(folder / "kustomization.yaml", (json.dumps(kustomization, indent=1) + "\n").encode())
     return run("kubectl", "kustomize", str(folder)).encode()
 
@@ -80,7 +83,7 @@ def _kustomization(
     folder: Path,
     digest: str,
     files: list[str],
-    door: str | None,
+    source: str | None,
     registry: str | None,
 ) -> dict[str, Any]:
     """JSON, which is YAML."""
@@ -89,10 +92,10 @@ def _kustomization(
     cause = {"kubernetes.io/change-cause": f"{images.serving}, model {digest[:12]}"}
     annotate = {"op": "add", "path": "/metadata/annotations", "value": cause}
     patches.append(_patch("Deployment", "serving", annotate))
-    if door is not None:
-        cidr = f"{ipaddress.ip_address(door)}/32"
-        open_door = {"op": "replace", "path": "/spec/ingress/0/from/0/ipBlock/cidr", "value": cidr}
-        patches.append(_patch("NetworkPolicy", "(grafana-)?doors?", open_door))
+    if source is not None:
+        cidr = f"{ipaddress.ip_address(source)}/32"
+        allowed = {"op": "replace", "path": "/spec/ingress/0/from/0/ipBlock/cidr", "value": cidr}
+        patches.append(_patch("NetworkPolicy", "(grafana-)?exposed-ports", allowed))
     return {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",

@@ -1,4 +1,4 @@
-"""The kind cluster itself: made, continued, taken away."""
+"""The kind cluster itself: made, continued, deleted."""
 
 import json
 import logging
@@ -10,7 +10,7 @@ from contracts.errors import Unavailable
 from contracts.files import write_atomic
 from deploy.cluster.cluster import EXPOSED_PORTS, Cluster
 from deploy.cluster.preflight import find_nodes, is_ours
-from deploy.cluster.tools import Kubectl, attempt, run
+from deploy.cluster.subprocesses import Kubectl, attempt, run
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ def ensure_nodes(cluster: Cluster) -> list[dict[str, Any]]:
     """`docker inspect` of running nodes: made, or started again, or as they were."""
     nodes = find_nodes(cluster)
     if nodes and not cluster.complete.exists():
-        logger.info("a torso of an earlier, broken-off start is taken away")
+        logger.info("an incomplete cluster of an earlier start is deleted")
         delete(cluster)
         nodes = []
     if not nodes:
@@ -54,7 +54,7 @@ def delete(cluster: Cluster) -> None:
 
 
 def _create(cluster: Cluster) -> None:
-    cluster.complete.unlink(missing_ok=True)  # of one that was deleted behind our back
+    cluster.complete.unlink(missing_ok=True)  # of a cluster that was deleted by other means
     write_atomic(cluster.owner, f"made by {cluster.root}\n".encode())
     config = cluster.folder / "kind.yaml"
     write_atomic(config, json.dumps(configuration(cluster), indent=1).encode())
@@ -77,7 +77,7 @@ def _create(cluster: Cluster) -> None:
 def configuration(cluster: Cluster) -> dict[str, Any]:
     """k8s/kind.yaml with our ports, and the owner file in every node."""
     config: dict[str, Any] = yaml.safe_load((cluster.root / "k8s/kind.yaml").read_text(encoding="utf-8"))
-    ports = {EXPOSED_PORTS[door]: port for door, port in cluster.ports.items()}
+    ports = {EXPOSED_PORTS[name]: port for name, port in cluster.ports.items()}
     mount = {"hostPath": str(cluster.owner), "containerPath": "/windsock-owner", "readOnly": True}
     for node in config["nodes"]:
         node["extraMounts"] = [mount]

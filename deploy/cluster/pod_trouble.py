@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from deploy.cluster.cluster import NAMESPACE
-from deploy.cluster.tools import Kubectl
+from deploy.cluster.subprocesses import Kubectl
 
 
 def explain(kubectl: Kubectl, workload: str) -> str:

@@ -10,7 +10,7 @@ from contracts.errors import Unavailable
 from contracts.settings import ClusterSettings, variable
 from contracts.settings.ports import check_free
 from deploy.cluster.cluster import EXPOSED_PORTS, Cluster
-from deploy.cluster.tools import attempt, reason, run
+from deploy.cluster.subprocesses import attempt, reason, run
 
 OLDEST: Final = {
     "kind": ((0, 24), "https://kind.sigs.k8s.io"),  # the first whose network enforces NetworkPolicies

@@ -10,7 +10,7 @@ from contracts.errors import Unavailable
 from contracts.files import write_atomic
 from contracts.tokens import ensure_token, read_token
 from deploy.cluster.cluster import NAMESPACE
-from deploy.cluster.tools import Kubectl
+from deploy.cluster.subprocesses import Kubectl
 
 logger = logging.getLogger(__name__)
 

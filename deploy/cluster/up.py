@@ -18,7 +18,7 @@ from deploy.cluster.nodes import address, ensure_nodes
 from deploy.cluster.pod_trouble import explain, is_ready
 from deploy.cluster.preflight import check, find_nodes
 from deploy.cluster.secrets import ensure_secrets
-from deploy.cluster.tools import APPLY, Kubectl, step
+from deploy.cluster.subprocesses import APPLY, Kubectl, step
 from deploy.local.processes import answers, wait_until
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def up(cluster: Cluster, grafana: bool = False) -> dict[str, float]:
     """Bring the cluster to what the checkout describes. Returns the seconds of each step; `total` is all of it.
 
     Raises:
-        WindsockError: one sentence on what is missing or was refused. Nothing is taken away: run it again when mended.
+        WindsockError: one sentence on what is missing or was refused. Nothing is deleted: run it again when mended.
     """
     started, seconds = time.monotonic(), dict[str, float]()
     with step("checks: model, docker, kind, kubectl, disk, ports", seconds):
@@ -119,8 +119,8 @@ def _finish_metrics(cluster: Cluster, kubectl: Kubectl) -> None:
 
 
 def _render(cluster: Cluster, images: Images, nodes: list[dict[str, Any]], grafana: bool) -> bytes:
-    door = next(address(node) for node in nodes if node["Name"] == f"/{cluster.control_plane}")
-    return render(cluster.root, "kind-grafana" if grafana else "kind", images, cluster.folder / "overlay", door)
+    source = next(address(node) for node in nodes if node["Name"] == f"/{cluster.control_plane}")
+    return render(cluster.root, "kind-grafana" if grafana else "kind", images, cluster.folder / "overlay", source)
 
 
 def _judge(kubectl: Kubectl, manifests: bytes) -> None:

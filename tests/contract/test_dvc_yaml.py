@@ -13,7 +13,7 @@ import grimp
 import pytest
 import yaml
 
-from cli.line import STAGES
+from cli.pipeline import STAGES
 from pipelines.dag import CHECKOUT, NEUTRAL, render
 from pipelines.dag import STAGES as DAG
 from pipelines.imports import closure

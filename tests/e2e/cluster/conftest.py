@@ -10,7 +10,7 @@ import pytest
 from contracts.files import write_json
 from deploy.cluster.cluster import NAMESPACE, Cluster, load_cluster
 from deploy.cluster.images import Images, name_images
-from deploy.cluster.tools import Kubectl
+from deploy.cluster.subprocesses import Kubectl
 from tests.e2e.cluster.deployment import Serving
 from tests.support.manifests import ROOT
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from deploy.cluster.cluster import NAMESPACE
 from deploy.cluster.pod_trouble import is_ready
-from deploy.cluster.tools import Kubectl
+from deploy.cluster.subprocesses import Kubectl
 from deploy.local import processes
 from tests.support.serving import wait_until
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from deploy.cluster.cluster import NAMESPACE, Cluster
-from deploy.cluster.tools import APPLY, Kubectl
+from deploy.cluster.subprocesses import APPLY, Kubectl
 from tests.support.manifests import OVERLAYS, ROOT, kustomize
 
 DEPLOYMENT = ("get", "deployment/serving", "--namespace", NAMESPACE, "--output", "json")

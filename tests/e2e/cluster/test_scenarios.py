@@ -19,7 +19,7 @@ from deploy.cluster.cluster import NAMESPACE, Cluster
 from deploy.cluster.images import load, workers
 from deploy.cluster.pod_trouble import explain
 from deploy.cluster.preflight import find_nodes
-from deploy.cluster.tools import Kubectl
+from deploy.cluster.subprocesses import Kubectl
 from tests.e2e.cluster.deployment import Serving
 from tests.e2e.cluster.load import Load, Outcome, steady_load
 from tests.support.serving import wait_until

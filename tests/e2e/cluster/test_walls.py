@@ -12,7 +12,7 @@ import pytest
 
 from deploy.cluster.cluster import NAMESPACE
 from deploy.cluster.images import Images
-from deploy.cluster.tools import Kubectl
+from deploy.cluster.subprocesses import Kubectl
 
 RESTRICTED: dict[str, Any] = {
     "allowPrivilegeEscalation": False,

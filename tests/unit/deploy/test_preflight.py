@@ -16,7 +16,7 @@ from deploy.cluster.cluster import EXPOSED_PORTS, Cluster, load_cluster
 from deploy.cluster.images import name_images
 from deploy.cluster.nodes import configuration, ensure_nodes
 from deploy.cluster.pod_trouble import explain
-from deploy.cluster.tools import Kubectl
+from deploy.cluster.subprocesses import Kubectl
 from tests.support.manifests import ROOT
 
 
@@ -39,10 +39,10 @@ def write(folder: Path, name: str, script: str) -> None:
 
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
-    for door in EXPOSED_PORTS:
+    for name in EXPOSED_PORTS:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            monkeypatch.setenv(f"CLUSTER_{door.upper()}_PORT", str(free.getsockname()[1]))
+            monkeypatch.setenv(f"CLUSTER_{name.upper()}_PORT", str(free.getsockname()[1]))
     return load_cluster(tmp_path)
 
 
@@ -52,7 +52,7 @@ def node(cluster: Cluster, owner: Path) -> dict[str, Any]:
         "Mounts": [{"Source": f"/host_mnt{owner}", "Destination": "/windsock-owner"}],
         "HostConfig": {
             "PortBindings": {
-                f"{inside}/tcp": [{"HostPort": str(cluster.ports[door])}] for door, inside in EXPOSED_PORTS.items()
+                f"{inside}/tcp": [{"HostPort": str(cluster.ports[name])}] for name, inside in EXPOSED_PORTS.items()
             }
         },
     }

@@ -1,4 +1,4 @@
-"""The generated kustomization: the champion as a ConfigMap by its digest, our tags, the door's address, a limit."""
+"""The generated kustomization: the champion as a ConfigMap by its digest, our tags, who reaches NodePorts, a limit."""
 
 import base64
 import shutil
@@ -57,13 +57,13 @@ def test_the_history_of_rollouts_names_image_and_model(root: Path, artifact_stor
     assert cause == f"{IMAGES.serving}, model {artifact_store.digest[:12]}"
 
 
-def test_tags_and_door_are_filled_in(root: Path) -> None:
-    told = rendered(root, door="172.18.0.9")
+def test_tags_and_the_source_of_exposed_ports_are_filled_in(root: Path) -> None:
+    told = rendered(root, source="172.18.0.9")
     images = {c["image"] for spec in pod_specs(told).values() for c in spec["containers"]}
     assert {IMAGES.serving, IMAGES.monitor} <= images
     assert not [image for image in images if "unset" in image]
-    door = next(one for one in told if one["kind"] == "NetworkPolicy" and one["metadata"]["name"] == "doors")
-    assert door["spec"]["ingress"][0]["from"] == [{"ipBlock": {"cidr": "172.18.0.9/32"}}]
+    policy = next(one for one in told if one["kind"] == "NetworkPolicy" and one["metadata"]["name"] == "exposed-ports")
+    assert policy["spec"]["ingress"][0]["from"] == [{"ipBlock": {"cidr": "172.18.0.9/32"}}]
 
 
 def test_production_takes_a_registry(root: Path) -> None:

@@ -102,15 +102,15 @@ def test_everything_is_denied_and_each_pod_has_an_opening(manifests: list[Manife
     for one in manifests:
         if one["kind"] == "NetworkPolicy" and one["metadata"]["name"] != "default-deny":
             for rule in [*one["spec"].get("ingress", []), *one["spec"].get("egress", [])]:
-                assert rule.get("from") or rule.get("to"), one["metadata"]["name"]  # `- {}` is an open door
+                assert rule.get("from") or rule.get("to"), one["metadata"]["name"]  # `- {}` lets everybody in
                 assert rule["ports"], one["metadata"]["name"]
             assert one["spec"]["podSelector"], one["metadata"]["name"]
 
 
-def test_grpc_has_a_headless_service_and_a_door_only_in_kind(overlay: str, manifests: list[Manifest]) -> None:
+def test_grpc_has_a_headless_service_and_exposed_ports_only_in_kind(overlay: str, manifests: list[Manifest]) -> None:
     assert named(manifests, "Service", "serving-grpc")["spec"]["clusterIP"] == "None"
-    doors = [one for one in manifests if one["kind"] == "Service" and one["spec"].get("type") == "NodePort"]
-    assert bool(doors) == overlay.startswith("kind")
+    exposed = [one for one in manifests if one["kind"] == "Service" and one["spec"].get("type") == "NodePort"]
+    assert bool(exposed) == overlay.startswith("kind")
 
 
 def test_selectors_find_pods(manifests: list[Manifest]) -> None:
@@ -142,7 +142,7 @@ def test_rules_routes_and_dashboards_are_the_files_of_monitoring(manifests: list
         assert held[path.name] == path.read_text(), path
 
 
-def test_kind_has_a_way_in_for_every_door() -> None:
+def test_kind_has_a_way_in_for_every_exposed_port() -> None:
     kind = yaml.safe_load((ROOT / "k8s/kind.yaml").read_text())
     mappings = kind["nodes"][0]["extraPortMappings"]
     assert {one["listenAddress"] for one in mappings} == {"127.0.0.1"}
