@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from deploy.cluster.images import GRAFANA, PUBLIC
-from tests.contract.node import installed
+from tests.support.node import installed
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())

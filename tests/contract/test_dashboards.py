@@ -14,8 +14,8 @@ import yaml
 from contracts.errors import DataError
 from monitoring.boards import build
 from monitoring.boards.query import boards, filled, panels
-from tests.contract import dashboard_rules as rules
-from tests.contract.node import installed
+from tests.support import dashboard_rules as rules
+from tests.support.node import installed
 
 ROOT = Path(__file__).parents[2]
 SCHEMAS = ROOT / "tests/contract/schemas"

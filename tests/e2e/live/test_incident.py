@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.watching import fetch, missing, ports, watching
 from tests.support.serving import Store, start, wait_until
+from tests.support.watching import fetch, missing, ports, watching
 
 pytestmark = [
     pytest.mark.live,

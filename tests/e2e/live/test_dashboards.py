@@ -23,9 +23,9 @@ from deploy.local.stack import Ports
 from monitoring.boards import query
 from monitoring.boards.preview.render import render
 from services.generated import open_inference_pb2_grpc as pb_grpc
-from tests.e2e.watching import missing, ports, watching, without_monitor
 from tests.support.payloads import proto, records, rows
 from tests.support.serving import Server, Store, start, wait_until
+from tests.support.watching import missing, ports, watching, without_monitor
 
 pytestmark = [
     pytest.mark.live,

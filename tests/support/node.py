@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-SCHEMAS = Path(__file__).parent / "schemas"
+SCHEMAS = Path(__file__).parents[1] / "contract/schemas"
 
 
 @cache

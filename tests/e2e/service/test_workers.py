@@ -16,7 +16,7 @@ import pytest
 
 from monitoring.log.reader import read_predictions
 from services.generated import open_inference_pb2_grpc as pb_grpc
-from tests.e2e.test_service_life import assert_gone, scrape
+from tests.e2e.service.test_life import assert_gone, scrape
 from tests.support.payloads import proto, records, rows
 from tests.support.serving import Server, Store, descendants, start, wait_until
 

@@ -15,8 +15,8 @@ import pytest
 
 from deploy.local.processes import Program, one_running
 from deploy.local.stack import OBSERVABILITY, Ports
-from tests.e2e.watching import fetch, missing, ports, watching
 from tests.support.serving import free_ports, wait_until
+from tests.support.watching import fetch, missing, ports, watching
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=f"the alarm chain is not tested: {missing()}")
 needs_amtool = pytest.mark.skipif(shutil.which("amtool") is None, reason="amtool is not installed")

@@ -16,7 +16,7 @@ from tasks.flights.schema import SCHEMA
 from tests.support.payloads import INFER, json_body, json_numbers, rows
 from tests.support.serving import Server, Store
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PYTHON = Path(os.environ.get("WINDSOCK_CLIENTS_PYTHON", ROOT / ".venv-clients/bin/python"))
 
 
@@ -26,7 +26,7 @@ def test_tritonclient(server: Server, artifact_store: Store) -> None:
     expected = json.loads(server.ask(INFER, json_body(numeric, category))[1])["outputs"][0]["data"]
     complete = np.where(np.isnan(numeric), np.array([f.low for f in SCHEMA.numeric], np.float32), numeric)
     sent = {"numeric": json_numbers(numeric), "category": category.tolist(), "complete": complete.tolist()}
-    script = Path(__file__).with_name("stock_client.py")
+    script = ROOT / "tests/support/stock_client.py"
     done = subprocess.run(
         [PYTHON, script, server.rest.removeprefix("http://"), server.grpc, server.token],
         input=json.dumps(sent),
