@@ -139,7 +139,8 @@ def settled(server: Server, *ids: str) -> Predictions:
     wait_until(lambda: set(ids) <= set(logged(server).request_id), "rows in the log")
     found = logged(server)
     keep = np.isin(found.request_id, ids)
-    return Predictions(**{name: getattr(found, name)[keep] for name in Predictions.__slots__})
+    columns = {name: getattr(found, name)[keep] for name in Predictions.__slots__ if name != "other_inputs"}
+    return Predictions(**columns, other_inputs=found.other_inputs)
 
 
 def test_rows_are_logged_as_they_were(server: Server, artifact_store: Store) -> None:
