@@ -56,7 +56,7 @@ repro: install ## Run the pipeline: what changed, and nothing else
 	cd $(ROOT) && dvc repro
 
 dag: install ## Write dvc.yaml from the stages and their imports
-	windsock pipeline build
+	windsock pipeline build --root $(ROOT)
 
 release: install ## Verify the candidate, copy it to the store, make it champion
 	windsock release --root $(ROOT)
