@@ -73,7 +73,7 @@ monitor: install ## Report quality, drift and latency by month
 stack: install ## Service, monitor, Prometheus and Alertmanager as local processes
 	windsock stack --root $(ROOT)
 
-dashboards: install ## Write the dashboards' JSON anew, from monitoring/boards/build.py
+dashboards: install ## Write dashboards and alert rules anew, from monitoring/boards/ and the objectives
 	windsock dashboards build
 
 examples: install ## Write docs/examples/ anew, from the schema of the flights

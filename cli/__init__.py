@@ -31,7 +31,11 @@ COMMANDS: Final = {
     ),
     "demo": ("cli.demo", "demo", "Reproduce, release, serve, replay, monitor and judge."),
     "alerts": ("cli.monitor", "alerts", "Receive Alertmanager's webhook and write each alert to the log."),
-    "dashboards": ("cli.boards", "dashboards", "Grafana dashboards as code: build, check and draw them."),
+    "dashboards": (
+        "cli.boards",
+        "dashboards",
+        "Grafana dashboards and alert rules as code: build, check and draw them.",
+    ),
     "objectives": (
         "cli.objectives",
         "objectives",

@@ -1,25 +1,27 @@
-"""Grafana's dashboards."""
+"""Grafana's dashboards and Prometheus' rules."""
 
 from pathlib import Path
 
 import click
 
 from cli.options import command
-from contracts.settings import MonitorSettings
+from contracts.objectives import load_objectives
+from contracts.settings import MonitorSettings, Section
+from contracts.workspace import Workspace
 
 
 @click.group()
 def dashboards() -> None:
-    """Grafana dashboards as code: build, check and draw them."""
+    """Grafana dashboards and alert rules as code: build, check and draw them."""
 
 
 @dashboards.command()
-@command()
-def build() -> None:
-    """Write deploy/observability/dashboards/*.json anew."""
+@command(Section, "root")
+def build(settings: Section) -> None:
+    """Write dashboards and rules anew, from the objectives -> deploy/observability/ in the root."""
     from monitoring.boards.build import write
 
-    write()
+    write(settings.root, load_objectives(Workspace(settings.root).objectives))
 
 
 prometheus_option = click.option("--prometheus", help="Its address.  [default: http://127.0.0.1 with its port]")

@@ -5,7 +5,9 @@ import sys
 import click
 
 from cli.options import command
+from contracts.objectives import load_objectives
 from contracts.settings import StackSettings
+from contracts.workspace import Workspace
 
 
 @click.command()
@@ -13,6 +15,8 @@ from contracts.settings import StackSettings
 def stack(settings: StackSettings) -> None:
     """Service, monitor, Prometheus and Alertmanager as local processes, until Ctrl-C."""
     from deploy.local.stack import Ports, run
+    from monitoring.boards.rules import texts
 
     ports = {name: getattr(settings, f"{name}_port") for name in Ports.__dataclass_fields__}
-    sys.exit(run(settings.root, Ports(**ports)))
+    rules = texts(load_objectives(Workspace(settings.root).objectives))
+    sys.exit(run(settings.root, Ports(**ports), rules))

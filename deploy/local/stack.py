@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -63,18 +63,27 @@ def check_ports(ports: Ports) -> None:
         check_free(f"{name}_port", "127.0.0.1", port, f"--{name}-port")
 
 
-def configure(folder: Path, ports: Ports, jobs: tuple[str, ...] = tuple(JOBS), pace: str = "5s") -> None:
+def configure(
+    folder: Path,
+    ports: Ports,
+    jobs: tuple[str, ...] = tuple(JOBS),
+    pace: str = "5s",
+    rules: Mapping[str, str] | None = None,
+) -> None:
     """Copies of the shared files, and this laptop's targets beside them.
 
     Args:
         jobs: those that run; the others have no target.
         pace: of scrapes and rules; the files say 5 s.
+        rules: file name -> YAML, made from a workspace's objectives; None copies the files of the checkout.
     """
     folder.mkdir(parents=True, exist_ok=True)
     written = (OBSERVABILITY / "prometheus.yml").read_text(encoding="utf-8")
     write_atomic(folder / "prometheus.yml", written.replace("_interval: 5s", f"_interval: {pace}").encode())
-    for rules in sorted((OBSERVABILITY / "rules").glob("*.yml")):
-        write_atomic(folder / "rules" / rules.name, rules.read_bytes())
+    if rules is None:
+        rules = {path.name: path.read_text(encoding="utf-8") for path in (OBSERVABILITY / "rules").glob("*.yml")}
+    for name, text in rules.items():
+        write_atomic(folder / "rules" / name, text.encode())
     routes = (OBSERVABILITY / "alertmanager.yml").read_text(encoding="utf-8")
     routes = routes.replace(f"127.0.0.1:{Ports().alerts}/", f"127.0.0.1:{ports.alerts}/")
     write_atomic(folder / "alertmanager.yml", routes.encode())
@@ -117,8 +126,13 @@ def prometheus_program(folder: Path, ports: Ports) -> Program:
 
 
 @contextmanager
-def running(root: Path, ports: Ports) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
-    """All of it, ready; ended on the way out, whatever happens.
+def running(
+    root: Path, ports: Ports, rules: Mapping[str, str] | None = None
+) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
+    """Start all of it, wait until it is ready, and end it on the way out, whatever happens.
+
+    Args:
+        rules: as in `configure`.
 
     Raises:
         Unavailable: a binary or a port cannot be had (nothing was started), or a program does not become ready.
@@ -126,17 +140,17 @@ def running(root: Path, ports: Ports) -> Iterator[dict[str, subprocess.Popen[byt
     folder = root.resolve() / "state/stack"
     wanted = programs(folder, ports)
     check_ports(ports)
-    configure(folder, ports)
+    configure(folder, ports, rules=rules)
     with ExitStack() as ends:
         yield {program.name: ends.enter_context(one_running(program, root, folder)) for program in wanted}
 
 
-def run(root: Path, ports: Ports) -> int:
+def run(root: Path, ports: Ports, rules: Mapping[str, str] | None = None) -> int:
     """Until Ctrl-C or SIGTERM (0), or until one of them ends by itself (1)."""
     asked: list[int] = []
     before = {number: signal.signal(number, _note(asked)) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with running(root, ports) as started:
+        with running(root, ports, rules) as started:
             logger.info("%s", guide(ports))
             while not asked:
                 for name, process in started.items():

@@ -1,7 +1,6 @@
-"""Dashboards as code: three of them, written as JSON to deploy/observability/dashboards/, where Grafana loads them."""
+"""Dashboards and rules as code: JSON and YAML under deploy/observability/, where Grafana and Prometheus load them."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,72 +10,80 @@ from grafana_foundation_sdk.models import dashboard as model
 
 from contracts.errors import DataError
 from contracts.files import write_atomic
+from contracts.objectives import Objectives
 from monitoring.boards import data as board_data
 from monitoring.boards import model as board_model
+from monitoring.boards import rules
 from monitoring.boards import service as board_service
 from monitoring.boards.panels import SOURCE, Panel
 
-Rows = tuple[tuple[str, Callable[[], list[Panel]]], ...]  # title of a row, its panels; "" has no title
-FOLDER: Final = Path(__file__).parents[2] / "deploy/observability/dashboards"
-BOARDS: Final[dict[str, tuple[str, str, Rows]]] = {
-    "service": (
-        "windsock_requests_total",
-        "Rate, errors, latency and saturation of the service, by protocol and version.",
-        (
-            ("", board_service.overview),
-            ("Rate and errors", board_service.traffic),
-            ("Latency", board_service.latency),
-            ("Saturation", board_service.saturation),
-        ),
-    ),
-    "model": (
-        "windsock_quality_known|windsock_requests_total",
-        "Measured quality beside the release's own, calibration, and what is predicted.",
-        (
-            ("", board_model.overview),
-            ("Quality, in the monitor's window", board_model.quality),
-            ("What is predicted", board_model.mix),
-        ),
-    ),
-    "data": (
-        "windsock_quality_known|windsock_requests_total",
-        "Drift by feature against its threshold, freshness, missing and unknown inputs, labels and their delay.",
-        (
-            ("", board_data.overview),
-            ("Drift, in the monitor's window", board_data.drift),
-            ("Inputs", board_data.inputs),
-            ("Labels and freshness", board_data.labels),
-        ),
-    ),
-}
+Rows = tuple[tuple[str, list[Panel]], ...]  # title of a row, its panels; "" has no title
+OBSERVABILITY: Final = Path("deploy/observability")
+_MONITORED: Final = "windsock_quality_known|windsock_requests_total"
 
 
-def build() -> dict[str, dict[str, Any]]:
+def build(objectives: Objectives) -> dict[str, dict[str, Any]]:
     """Name -> dashboard, as plain JSON data. The same each time."""
-    return {name: _board(name, *board) for name, board in BOARDS.items()}
-
-
-def texts() -> dict[Path, str]:
-    """File -> content, as it stands in git."""
     return {
-        FOLDER / f"{name}.json": json.dumps(board, indent=2, ensure_ascii=False) + "\n"
-        for name, board in build().items()
+        "service": _board(
+            "service",
+            "windsock_requests_total",
+            "Rate, errors, latency and saturation of the service, by protocol and version.",
+            (
+                ("", board_service.overview(objectives)),
+                ("Rate and errors", board_service.traffic()),
+                ("Latency", board_service.latency(objectives)),
+                ("Saturation", board_service.saturation(objectives)),
+            ),
+        ),
+        "model": _board(
+            "model",
+            _MONITORED,
+            "Measured quality beside the release's own, calibration, and what is predicted.",
+            (
+                ("", board_model.overview(objectives)),
+                ("Quality, in the monitor's window", board_model.quality(objectives)),
+                ("What is predicted", board_model.mix()),
+            ),
+        ),
+        "data": _board(
+            "data",
+            _MONITORED,
+            "Drift by feature against its threshold, freshness, missing and unknown inputs, labels and their delay.",
+            (
+                ("", board_data.overview(objectives)),
+                ("Drift, in the monitor's window", board_data.drift()),
+                ("Inputs", board_data.inputs()),
+                ("Labels and freshness", board_data.labels(objectives)),
+            ),
+        ),
     }
 
 
-def write() -> None:
-    for path, text in texts().items():
-        write_atomic(path, text.encode())
+def texts(objectives: Objectives) -> dict[Path, str]:
+    """File, relative to a checkout or a workspace -> content, as it stands in git."""
+    boards = {
+        OBSERVABILITY / f"dashboards/{name}.json": json.dumps(board, indent=2, ensure_ascii=False) + "\n"
+        for name, board in build(objectives).items()
+    }
+    return boards | {OBSERVABILITY / "rules" / name: text for name, text in rules.texts(objectives).items()}
 
 
-def check() -> None:
-    """The files are what the code builds.
+def write(root: Path, objectives: Objectives) -> None:
+    """Write dashboards and rules below `root`."""
+    for path, text in texts(objectives).items():
+        write_atomic(root / path, text.encode())
+
+
+def check(root: Path, objectives: Objectives) -> None:
+    """The files below `root` are what the code builds.
 
     Raises:
         DataError: a file is missing or differs.
     """
-    for path, text in texts().items():
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+    for path, text in texts(objectives).items():
+        file = root / path
+        if not file.is_file() or file.read_text(encoding="utf-8") != text:
             raise DataError(f"`{path.name}` must be what the code builds, got another; run `windsock dashboards build`")
 
 
@@ -102,7 +109,7 @@ def _board(name: str, metrics: str, description: str, rows: Rows) -> dict[str, A
         if title:
             number += 1
             board.with_row(dashboard.Row(title).id(number))
-        for panel in panels():
+        for panel in panels:
             number += 1
             board.with_panel(panel.id(number))
     plain: dict[str, Any] = json.loads(json.dumps(board.build(), cls=JSONEncoder))

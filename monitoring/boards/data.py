@@ -1,33 +1,37 @@
 """Dashboard *data*: drift by feature against its threshold, freshness, missing and unknown inputs, labels."""
 
+from contracts.objectives import Objectives
 from monitoring.boards.panels import BLUE, FILTER, GREEN, RED, YELLOW, Frame, Panel, Query, bars, course, number
+from monitoring.boards.rule_yaml import percent
 
 _RATE = "[$__rate_interval]"
 _RATIO = f"max by (feature) (windsock_drift{{{FILTER}}}) / max by (feature) (windsock_drift_threshold{{{FILTER}}})"
 _DELAY = "windsock_label_delay_seconds"
 
 
-def overview() -> list[Panel]:
+def overview(objectives: Objectives) -> list[Panel]:
+    """The row of numbers on top."""
+    age, silent = objectives.data_age_hours, objectives.monitor_silent_hours
     return [
         number(
             Frame(
                 "Data age",
-                "Since the newest prediction was logged. Alert: over 7 hours.",
+                f"Since the newest prediction was logged. Alert: over {age:g} hours.",
                 unit="s",
                 width=5,
                 height=4,
-                steps=((None, GREEN), (3600, YELLOW), (7 * 3600, RED)),
+                steps=((None, GREEN), (age * 3600 / 7, YELLOW), (age * 3600, RED)),
             ),
             Query(f"max(windsock_data_age_seconds{{{FILTER}}})"),
         ),
         number(
             Frame(
                 "Monitor ran",
-                "Since the monitor's last run. Alert: over 3 hours.",
+                f"Since the monitor's last run. Alert: over {silent:g} hours.",
                 unit="s",
                 width=5,
                 height=4,
-                steps=((None, GREEN), (2 * 3600, YELLOW), (3 * 3600, RED)),
+                steps=((None, GREEN), (silent * 2400, YELLOW), (silent * 3600, RED)),
             ),
             Query(f"time() - max(windsock_monitor_last_run_timestamp_seconds{{{FILTER}}} > 0)"),
         ),
@@ -63,6 +67,7 @@ def overview() -> list[Panel]:
 
 
 def drift() -> list[Panel]:
+    """Each feature against its own threshold."""
     marks = ((None, BLUE), (1.0, YELLOW))
     return [
         bars(
@@ -95,6 +100,7 @@ def drift() -> list[Panel]:
 
 
 def inputs() -> list[Panel]:
+    """Missing and unknown inputs."""
     return [
         course(
             Frame(
@@ -120,7 +126,9 @@ def inputs() -> list[Panel]:
     ]
 
 
-def labels() -> list[Panel]:
+def labels(objectives: Objectives) -> list[Panel]:
+    """How labels come, and how old everything is."""
+    hours, share, age = objectives.label_delay_hours, objectives.delayed_label_share, objectives.data_age_hours
     delay = f"sum by (le) (rate({_DELAY}_bucket{{{FILTER}}}{_RATE}))"
     return [
         course(
@@ -131,9 +139,10 @@ def labels() -> list[Panel]:
         course(
             Frame(
                 "Label delay",
-                "From landing to delivery, on the caller's clock. Dashed: 6 hours; a tenth over it is an alert.",
+                "From the outcome to the label's delivery, on the caller's clock. "
+                f"Dashed: {hours:g} hours; {percent(share)} over it are an alert.",
                 "s",
-                steps=((None, GREEN), (6 * 3600, RED)),
+                steps=((None, GREEN), (hours * 3600, RED)),
             ),
             Query(f"histogram_quantile(0.5, {delay})", "p50"),
             Query(f"histogram_quantile(0.9, {delay})", "p90"),
@@ -142,9 +151,9 @@ def labels() -> list[Panel]:
         course(
             Frame(
                 "Freshness",
-                "Age of the newest logged prediction and of the monitor's last run. Dashed: 7 hours, the alert.",
+                f"Age of the newest logged prediction and of the monitor's last run. Dashed: {age:g} hours, the alert.",
                 "s",
-                steps=((None, GREEN), (7 * 3600, RED)),
+                steps=((None, GREEN), (age * 3600, RED)),
             ),
             Query(f"max(windsock_data_age_seconds{{{FILTER}}})", "data"),
             Query(f"time() - max(windsock_monitor_last_run_timestamp_seconds{{{FILTER}}} > 0)", "monitor"),

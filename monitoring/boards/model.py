@@ -2,10 +2,10 @@
 
 from grafana_foundation_sdk.models.common import BigValueTextMode
 
+from contracts.objectives import Objectives
 from monitoring.boards.panels import BLUE, FILTER, GREEN, RED, YELLOW, Frame, Panel, Query, course, distribution, number
 
 _RATE = "[$__rate_interval]"
-MARGIN = 0.06  # as in rules/alerts.yml, ModelQualityLow
 
 
 def _measured(measure: str) -> str:
@@ -16,19 +16,21 @@ def _released(measure: str) -> str:
     return f'max(windsock_release_quality{{{FILTER}, measure="{measure}"}})'
 
 
-def overview() -> list[Panel]:
+def overview(objectives: Objectives) -> list[Panel]:
+    """The row of numbers on top."""
+    margin = objectives.quality_margin
     return [
         number(
             Frame(
                 "AUC above its alarm",
-                f"Measured AUC less the alarm's limit: the lower end of the release's own interval, less {MARGIN}.",
+                f"Measured AUC less the alarm's limit: the lower end of the release's own interval, less {margin}.",
                 unit="short",
                 width=5,
                 height=4,
                 decimals=3,
                 steps=((None, RED), (0, YELLOW), (0.01, GREEN)),
             ),
-            Query(f"{_measured('auc')} - ({_released('auc_low')} - {MARGIN})"),
+            Query(f"{_measured('auc')} - ({_released('auc_low')} - {margin})"),
         ),
         number(
             Frame(
@@ -58,17 +60,18 @@ def overview() -> list[Panel]:
     ]
 
 
-def quality() -> list[Panel]:
+def quality(objectives: Objectives) -> list[Panel]:
+    """Each measure beside the release's own."""
     pairs = (
         ("Log loss", "log_loss", "Mean negative log likelihood; lower is better."),
         ("Brier score", "brier", "Mean squared error of the probability; lower is better."),
         ("Calibration error", "ece", "Expected calibration error over 15 bins; lower is better."),
     )
     auc = course(
-        Frame("AUC", "Chance that a late flight scores above a punctual one; higher is better.", "short", 6, 8, 3),
+        Frame("AUC", "Chance that a positive row scores above a negative one; higher is better.", "short", 6, 8, 3),
         Query(_measured("auc"), "measured"),
         Query(_released("auc"), "at release"),
-        Query(f"{_released('auc_low')} - {MARGIN}", "alarm"),
+        Query(f"{_released('auc_low')} - {objectives.quality_margin}", "alarm"),
         zero=False,
     )
     others = [
@@ -84,8 +87,9 @@ def quality() -> list[Panel]:
 
 
 def mix() -> list[Panel]:
+    """What is predicted, beside what came true."""
     score = "windsock_prediction_score"
-    late = f'sum(rate(windsock_labels_total{{{FILTER}, value="true"}}{_RATE}))'
+    positive = f'sum(rate(windsock_labels_total{{{FILTER}, value="true"}}{_RATE}))'
     mean = f"sum(rate({score}_sum{{{FILTER}}}{_RATE})) / sum(rate({score}_count{{{FILTER}}}{_RATE}))"
     over = f'sum(rate({score}_bucket{{{FILTER}, le="0.5"}}{_RATE})) / sum(rate({score}_count{{{FILTER}}}{_RATE}))'
     return [
@@ -95,16 +99,16 @@ def mix() -> list[Panel]:
         ),
         course(
             Frame(
-                "Predicted and observed share of late flights",
-                "A calibrated model predicts as many late flights as there are. Labels come hours later.",
+                "Predicted and observed share of positives",
+                "A calibrated model predicts as many positive rows as there are. Labels come later.",
                 unit="percentunit",
                 width=12,
                 height=9,
                 low=0,
             ),
             Query(mean, "mean prediction"),
-            Query(f"{late} / sum(rate(windsock_labels_total{{{FILTER}}}{_RATE}))", "late among labels, now"),
-            Query(_measured("positive_share"), "late among rows judged"),
+            Query(f"{positive} / sum(rate(windsock_labels_total{{{FILTER}}}{_RATE}))", "positive among labels, now"),
+            Query(_measured("positive_share"), "positive among rows judged"),
             Query(f"1 - {over}", "predictions over 0.5"),
         ),
     ]

@@ -72,8 +72,13 @@ def _thresholds(steps: tuple[Step, ...]) -> dashboard.ThresholdsConfig:
     return (
         dashboard.ThresholdsConfig()
         .mode(model.ThresholdsMode.ABSOLUTE)
-        .steps([model.Threshold(value=value, color=color) for value, color in steps])
+        .steps([model.Threshold(value=_plain(value), color=color) for value, color in steps])
     )
+
+
+def _plain(value: float | None) -> float | None:
+    """Whole numbers without a decimal point, as Grafana writes them."""
+    return int(value) if value is not None and value == int(value) else value
 
 
 def number(frame: Frame, query: Query, *, text: looks.BigValueTextMode = looks.BigValueTextMode.AUTO) -> stat.Panel:

@@ -2,25 +2,35 @@
 
 from grafana_foundation_sdk.models.common import BigValueTextMode
 
+from contracts.objectives import Objectives
 from monitoring.boards.panels import BLUE, FILTER, GREEN, RED, YELLOW, Frame, Panel, Query, course, number
+from monitoring.boards.recording import OUR_FAULT
+from monitoring.boards.rule_yaml import edge, percent
 
 _RATE = "[$__rate_interval]"
 _SECONDS = "windsock_request_seconds"
-_OURS = "internal|unavailable|failed_precondition"  # the codes that are our fault, as in rules/recording.yml
 
 
-def _within(by: str) -> str:
-    """PromQL: the share of requests within the objective of 20 ms."""
-    bucket = f'sum by ({by}) (rate({_SECONDS}_bucket{{{FILTER}, le="0.02"}}{_RATE}))'
+def _within(objectives: Objectives, by: str) -> str:
+    """PromQL: the share of requests within the objective."""
+    le = edge(objectives.latency_seconds)
+    bucket = f'sum by ({by}) (rate({_SECONDS}_bucket{{{FILTER}, le="{le}"}}{_RATE}))'
     return f"{bucket} / sum by ({by}) (rate({_SECONDS}_count{{{FILTER}}}{_RATE}))"
+
+
+def _enough(objectives: Objectives) -> float:
+    """The share that must be within the objective. Rounded, since 1 - .01 is no short decimal number."""
+    return round(1 - objectives.slow_share, 6)
 
 
 def _quantile(q: float, by: str) -> str:
     return f"histogram_quantile({q}, sum by ({by}le) (rate({_SECONDS}_bucket{{{FILTER}}}{_RATE})))"
 
 
-def overview() -> list[Panel]:
-    failed = f'sum(rate(windsock_requests_total{{{FILTER}, code=~"{_OURS}"}}{_RATE}))'
+def overview(objectives: Objectives) -> list[Panel]:
+    """The row of numbers on top."""
+    limit, failures = objectives.latency_seconds, objectives.failed_share
+    failed = f'sum(rate(windsock_requests_total{{{FILTER}, code=~"{OUR_FAULT}"}}{_RATE}))'
     return [
         number(
             Frame("Instances", "Instances that answer Prometheus.", "short", 3, 4, 0, steps=((None, RED), (1, GREEN))),
@@ -35,26 +45,27 @@ def overview() -> list[Panel]:
         number(
             Frame(
                 "Failed",
-                "Share of requests that failed by our fault; a caller's mistake does not count. Alert: over 1 %.",
+                "Share of requests that failed by our fault; a caller's mistake does not count. "
+                f"Alert: over {percent(failures)}.",
                 unit="percentunit",
                 width=4,
                 height=4,
                 decimals=2,
-                steps=((None, GREEN), (0.001, YELLOW), (0.01, RED)),
+                steps=((None, GREEN), (failures / 10, YELLOW), (failures, RED)),
             ),
             Query(f"{failed} / sum(rate(windsock_requests_total{{{FILTER}}}{_RATE}))"),
         ),
         number(
             Frame(
-                "Within 20 ms",
-                "Share of requests that were answered within the objective. Alert: under 99 %.",
+                f"Within {objectives.latency_name}",
+                f"Share of requests answered within the objective. Alert: under {percent(_enough(objectives))}.",
                 unit="percentunit",
                 width=4,
                 height=4,
                 decimals=2,
-                steps=((None, RED), (0.99, GREEN)),
+                steps=((None, RED), (_enough(objectives), GREEN)),
             ),
-            Query(_within("job")),
+            Query(_within(objectives, "job")),
         ),
         number(
             Frame(
@@ -64,7 +75,7 @@ def overview() -> list[Panel]:
                 4,
                 4,
                 1,
-                steps=((None, GREEN), (0.02, YELLOW), (0.1, RED)),
+                steps=((None, GREEN), (limit, YELLOW), (5 * limit, RED)),
             ),
             Query(_quantile(0.99, "")),
         ),
@@ -77,6 +88,7 @@ def overview() -> list[Panel]:
 
 
 def traffic() -> list[Panel]:
+    """Requests by protocol, code and version."""
     model = f"* on (job, instance) group_left (version) windsock_model_info{{{FILTER}}}"
     return [
         course(
@@ -100,7 +112,8 @@ def traffic() -> list[Panel]:
     ]
 
 
-def latency() -> list[Panel]:
+def latency(objectives: Objectives) -> list[Panel]:
+    """Quantiles, and the share that the alert looks at."""
     by = "protocol, "
     return [
         course(
@@ -109,7 +122,7 @@ def latency() -> list[Panel]:
                 "Median and 99th percentile, interpolated within the histogram's buckets. Dashed: the objective.",
                 unit="s",
                 width=12,
-                steps=((None, GREEN), (0.02, RED)),
+                steps=((None, GREEN), (objectives.latency_seconds, RED)),
             ),
             Query(_quantile(0.5, by), "{{protocol}} p50"),
             Query(_quantile(0.99, by), "{{protocol}} p99"),
@@ -117,26 +130,31 @@ def latency() -> list[Panel]:
         ),
         course(
             Frame(
-                "Share within 20 ms, by protocol",
-                "Exact: the objective is an edge of the histogram. Dashed: 99 %, where the alert is.",
+                f"Share within {objectives.latency_name}, by protocol",
+                "Exact: the objective is an edge of the histogram. "
+                f"Dashed: {percent(_enough(objectives))}, where the alert is.",
                 unit="percentunit",
                 width=12,
                 high=1,
-                steps=((None, RED), (0.99, GREEN)),
+                steps=((None, RED), (_enough(objectives), GREEN)),
             ),
-            Query(_within("protocol"), "{{protocol}}"),
+            Query(_within(objectives, "protocol"), "{{protocol}}"),
             line=True,
             zero=False,
         ),
     ]
 
 
-def saturation() -> list[Panel]:
+def saturation(objectives: Objectives) -> list[Panel]:
+    """What waits: requests, spooled rows, the database."""
+    age = objectives.spool_age_seconds
     rows = "windsock_batch_rows"
     return [
         course(
-            Frame("In flight and queued", "Requests being answered; large batches that wait for the thread.", "short"),
-            Query(f"sum by (protocol) (windsock_in_flight_requests{{{FILTER}}})", "{{protocol}} in flight"),
+            Frame(
+                "In progress and queued", "Requests being answered; large batches that wait for the thread.", "short"
+            ),
+            Query(f"sum by (protocol) (windsock_in_flight_requests{{{FILTER}}})", "{{protocol}} in progress"),
             Query(f"sum(windsock_queued_batches{{{FILTER}}})", "queued batches"),
         ),
         course(
@@ -152,9 +170,9 @@ def saturation() -> list[Panel]:
         course(
             Frame(
                 "Spool: age of the oldest row",
-                "How long the oldest row waits that is not yet in the prediction log. Dashed: 60 s, the alert.",
+                f"How long the oldest row waits that is not yet in the prediction log. Dashed: {age:g} s, the alert.",
                 "s",
-                steps=((None, GREEN), (60, RED)),
+                steps=((None, GREEN), (age, RED)),
             ),
             Query(f"max by (instance) (windsock_spool_oldest_seconds{{{FILTER}}})", "{{instance}}"),
             line=True,

@@ -8,6 +8,12 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
+
+from cli import main
+from contracts.objectives import Objectives
+from monitoring.boards.query import DASHBOARDS
+from monitoring.boards.rules import texts
 
 ROOT = Path(__file__).parents[3]
 RULES = ROOT / "deploy/observability/rules"
@@ -112,13 +118,16 @@ def test_drift_is_information() -> None:
             assert alert["labels"]["severity"] == "info"
 
 
+def test_the_committed_rules_are_what_the_code_builds() -> None:
+    assert {path.name: path.read_text() for path in RULES.glob("*.yml")} == texts(Objectives())
+
+
 def test_the_dashboard_shows_the_very_limits_of_the_alerts() -> None:
     """A margin, an hour or a share that stands twice must stand there alike."""
-    from monitoring.boards.model import MARGIN
-
-    text = (RULES / "alerts.yml").read_text()
-    boards = {name: (ROOT / f"deploy/observability/dashboards/{name}.json").read_text() for name in ("service", "data")}
-    assert f'measure="auc_low"}} - {MARGIN})' in text
+    text, limits = (RULES / "alerts.yml").read_text(), Objectives()
+    boards = {name: (ROOT / f"deploy/observability/dashboards/{name}.json").read_text() for name in DASHBOARDS}
+    assert f'measure="auc_low"}} - {limits.quality_margin})' in text
+    assert f"- {limits.quality_margin})" in boards["model"]
     assert "windsock_data_age_seconds > 7 * 3600" in text
     assert '"value": 25200' in boards["data"]
     assert "windsock_spool_oldest_seconds > 60" in text
@@ -126,3 +135,52 @@ def test_the_dashboard_shows_the_very_limits_of_the_alerts() -> None:
     codes = re.search(r'code=~"([^"]+)"', (RULES / "recording.yml").read_text())
     assert codes is not None
     assert codes[1] in boards["service"]
+
+
+ONE_EDIT = {
+    "latency_seconds: 0.05": (
+        {"recording.yml": ['le="0.05"', "50 ms"], "alerts.yml": ["longer than 50 ms", "objective of 50 ms"]},
+        {"service": ['le=\\"0.05\\"', "Within 50 ms", '"value": 0.05']},
+        ["20 ms", 'le="0.02"'],
+    ),
+    "quality_margin: 0.03": (
+        {"alerts.yml": ['measure="auc_low"} - 0.03)', "more than .03 below"]},
+        {"model": ['auc_low\\"}) - 0.03', "less 0.03"]},
+        ["0.06", ".06 below"],
+    ),
+    "data_age_hours: 30": (
+        {"alerts.yml": ["windsock_data_age_seconds > 30 * 3600", "shorter than 30 hours"]},
+        {"data": ["over 30 hours", '"value": 108000']},
+        ["7 hours", "25200"],
+    ),
+    "label_delay_hours: 24": (
+        {"recording.yml": ['le="86400.0"'], "alerts.yml": ["over 24 hours"]},
+        {"data": ["Dashed: 24 hours", '"value": 86400']},
+        ["6 hours", "21600"],
+    ),
+}
+
+
+@pytest.mark.parametrize("edit", ONE_EDIT)
+def test_a_number_is_changed_by_one_edit(edit: str, tmp_path: Path) -> None:
+    """Rules and boards of a workspace with this line in its objectives.yaml; the monitor's page and the demo's checks
+    have tests of their own."""
+    rules, boards, gone = ONE_EDIT[edit]
+    (tmp_path / "objectives.yaml").write_text(f"{edit}\n")
+    built = CliRunner().invoke(main, ["dashboards", "build", "--root", str(tmp_path)])
+    assert built.exit_code == 0, built.output
+    made = tmp_path / "deploy/observability"
+    for name, wanted in rules.items():
+        assert all(text in (made / "rules" / name).read_text() for text in wanted), name
+    for name, wanted in boards.items():
+        found = (made / f"dashboards/{name}.json").read_text()
+        assert all(text in found for text in wanted), name
+    everything = "".join(path.read_text() for path in made.rglob("*.*"))
+    assert [text for text in gone if text in everything] == []
+
+
+@needs_promtool
+def test_promtool_accepts_rules_of_other_objectives(tmp_path: Path) -> None:
+    (tmp_path / "objectives.yaml").write_text("latency_seconds: 1\nquality_margin: 0.001\nspool_age_seconds: 1e3\n")
+    assert CliRunner().invoke(main, ["dashboards", "build", "--root", str(tmp_path)]).exit_code == 0
+    _promtool("check", "rules", *sorted((tmp_path / "deploy/observability/rules").glob("*.yml")))

@@ -47,7 +47,7 @@ def test_ece_of_a_hand_made_case_and_in_any_order() -> None:
 
 def test_one_class_has_no_auc() -> None:
     late, score = np.zeros(5, bool), np.linspace(0, 1, 5)
-    with pytest.raises(ValueError, match="both classes, got 0 late of 5"):
+    with pytest.raises(ValueError, match="both classes, got 0 true of 5"):
         quality.auc(late, score)
     measured = quality.measure(late, score)
     assert measured.auc is None
