@@ -5,9 +5,7 @@ bytes (NaN for missing). That both give the same score shows that the service re
 """
 
 import asyncio
-import struct
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
@@ -16,25 +14,12 @@ import grpc
 import msgspec
 import numpy as np
 
-from contracts.artifact import INPUT_CATEGORY, INPUT_NUMERIC
 from contracts.errors import Unauthenticated, Unavailable, WindsockError
-from contracts.schema import Category, Numeric
-from services.generated import open_inference_pb2 as pb
+from demo.messages import ClientRequest, grpc_message, rest_body
 from services.generated import open_inference_pb2_grpc as pb_grpc
 
 TIMEOUT_SECONDS: Final = 30
 RETRY_SECONDS: Final = (0.1, 0.3, 1.0, 3.0)  # pauses before the second, third, ... try
-
-
-@dataclass(frozen=True, slots=True)
-class ClientRequest:
-    """A request of n rows, before a client brings it into its protocol's form. `event_time` is ISO 8601 in UTC; None
-    is now."""
-
-    id: str
-    numeric: Numeric
-    category: Category
-    event_time: str | None = None
 
 
 class Refused(WindsockError):
@@ -173,42 +158,3 @@ class _Lost(Exception):
 
 def _unauthenticated(address: str) -> Unauthenticated:
     return Unauthenticated(f"`{address}` must get its own token, got another or none; name the service's token file")
-
-
-def rest_body(request: ClientRequest) -> bytes:
-    """JSON tensors. msgspec writes NaN as `null`, and a float32 with the digits that give it back exactly."""
-    n = len(request.numeric)
-    return msgspec.json.encode(
-        {
-            "id": request.id,
-            "parameters": {"event_time": request.event_time} if request.event_time else {},
-            "inputs": [
-                {
-                    "name": INPUT_NUMERIC,
-                    "datatype": "FP32",
-                    "shape": [n, request.numeric.shape[1]],
-                    "data": request.numeric.ravel().tolist(),
-                },
-                {
-                    "name": INPUT_CATEGORY,
-                    "datatype": "BYTES",
-                    "shape": [n, request.category.shape[1]],
-                    "data": request.category.ravel().tolist(),
-                },
-            ],
-        }
-    )
-
-
-def grpc_message(request: ClientRequest, model: str) -> Any:
-    """A ModelInferRequest with raw contents."""
-    n = len(request.numeric)
-    message = pb.ModelInferRequest(model_name=model, id=request.id)
-    if request.event_time:
-        message.parameters["event_time"].string_param = request.event_time
-    message.inputs.add(name=INPUT_NUMERIC, datatype="FP32", shape=[n, request.numeric.shape[1]])
-    message.inputs.add(name=INPUT_CATEGORY, datatype="BYTES", shape=[n, request.category.shape[1]])
-    message.raw_input_contents.append(np.ascontiguousarray(request.numeric, "<f4").tobytes())
-    strings = [value.encode() for value in request.category.ravel().tolist()]
-    message.raw_input_contents.append(b"".join(struct.pack("<I", len(s)) + s for s in strings))
-    return message

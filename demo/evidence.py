@@ -13,6 +13,7 @@ from contracts.files import write_atomic
 from contracts.objectives import LATENCY_EDGES, Objectives
 from contracts.reports import write_report
 from contracts.reports.demo import Compared, Latency, ReplayReport
+from contracts.reports.evaluation import EvaluationReport
 from contracts.reports.monitoring import Monitoring
 from contracts.schema import Schema
 
@@ -174,7 +175,7 @@ class Evidence:
     together: NDArray[np.float64]
     latency_rounds_ms: dict[str, list[float]]
     monitoring: Monitoring
-    evaluation: dict[str, Any]
+    evaluation: EvaluationReport
     model_bytes: int
     tolerated: list[Answer]
     malformed: list[Answer]

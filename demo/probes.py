@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from contracts.errors import Unauthenticated
 from contracts.schema import Schema
-from demo.clients import Client, ClientRequest, GrpcClient, Refused, RestClient, rest_body
+from demo.clients import Client, GrpcClient, Refused, RestClient
 from demo.evidence import MISSING_VALUES, UNKNOWN_CATEGORY, Answer
+from demo.messages import ClientRequest, rest_body
 from demo.rows import Rows
 
 BATCH_ROWS: Final = 4_096

@@ -18,10 +18,11 @@ from contracts.errors import WindsockError
 from contracts.schema import Schema
 from contracts.store import load_champion
 from contracts.workspace import Workspace
-from demo.clients import Client, ClientRequest, GrpcClient, Refused, RestClient
+from demo.clients import Client, GrpcClient, Refused, RestClient
 from demo.evidence import COMPARED_ROWS, PROTOCOLS, Replay
+from demo.messages import ClientRequest
 from demo.observers import progress
-from demo.rows import Rows, later_months, read_rows
+from demo.rows import Rows, iso, later_months, read_rows
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +123,7 @@ class _Run:
         self.latency_us = np.full(n, -1, np.int64)
         self.statuses: Counter[str] = Counter()
         self.labels = 0
-        self._event_time = _iso(rows.predicted_at)
+        self._event_time = iso(rows.predicted_at)
         self._compared = set(np.linspace(0, n - 1, min(n, COMPARED_ROWS)).astype(int).tolist())
         labelled = np.flatnonzero(rows.label >= 0)
         self._by_outcome = labelled[np.argsort(rows.outcome_at[labelled], kind="stable")]
@@ -176,25 +177,12 @@ class _Run:
     async def _send_labels(self, now: np.datetime64 | None) -> None:
         """Deliver the labels of outcomes up to `now`; None delivers all that are left."""
         end = len(self._outcome_at) if now is None else int(np.searchsorted(self._outcome_at, now, side="right"))
-        delivered_at = _iso(self._outcome_at[-1:] if now is None else np.array([now]))[0] if end else ""
+        delivered_at = iso(self._outcome_at[-1:] if now is None else np.array([now]))[0] if end else ""
         await asyncio.sleep(0)  # rows whose turn has come are on their way before the labels are
         for begin in range(self._next_label, end, LABEL_BATCH):
             chosen = self._by_outcome[begin : min(begin + LABEL_BATCH, end)]
-            self.labels += await self._deliver(_labels(self.rows, chosen, delivered_at))
+            self.labels += await self._deliver(self.rows.labels(chosen, delivered_at))
         self._next_label = max(self._next_label, end)
-
-
-def _labels(rows: Rows, chosen: Any, delivered_at: str) -> list[dict[str, Any]]:
-    ids, values = rows.ids[chosen].tolist(), rows.label[chosen].tolist()
-    return [
-        {"id": id_, "value": bool(value), "outcome_at": at, "delivered_at": delivered_at}
-        for id_, value, at in zip(ids, values, _iso(rows.outcome_at[chosen]), strict=True)
-    ]
-
-
-def _iso(instants: Any) -> list[str]:
-    """[n] of "2013-07-01T07:15:00Z"."""
-    return [f"{instant}Z" for instant in np.datetime_as_string(instants, unit="s").tolist()]
 
 
 def _first(failures: BaseExceptionGroup[WindsockError]) -> BaseException:

@@ -43,6 +43,19 @@ class Rows:
         """The first `count` rows, or all when there are fewer."""
         return Rows(*(getattr(self, name)[:count] for name in self.__slots__))
 
+    def labels(self, chosen: NDArray[np.intp], delivered_at: str) -> list[dict[str, Any]]:
+        """Labels of these rows, as `POST /v1/labels` takes them."""
+        values, outcomes = self.label[chosen].tolist(), iso(self.outcome_at[chosen])
+        return [
+            {"id": id_, "value": bool(value), "outcome_at": at, "delivered_at": delivered_at}
+            for id_, value, at in zip(self.ids[chosen].tolist(), values, outcomes, strict=True)
+        ]
+
+
+def iso(instants: NDArray[np.datetime64]) -> list[str]:
+    """[n] of "2013-07-01T07:15:00Z"."""
+    return [f"{instant}Z" for instant in np.datetime_as_string(instants, unit="s").tolist()]
+
 
 def read_rows(features: Path, schema: Schema, first: str, last: str) -> Rows:
     """All rows of some months, also those that never get a label.

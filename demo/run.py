@@ -1,7 +1,6 @@
 """`windsock demo`: the whole line once, from raw data to alarms, and a verdict on what was seen."""
 
 import asyncio
-import json
 import logging
 import os
 import shutil
@@ -11,7 +10,7 @@ import time
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +19,10 @@ from contracts.artifact import MODEL
 from contracts.errors import DataError, Unavailable, WindsockError
 from contracts.files import write_atomic
 from contracts.objectives import load_objectives
-from contracts.reports import write_report
+from contracts.reports import read_report, write_report
 from contracts.reports.demo import Check, DemoReport
+from contracts.reports.evaluation import EvaluationReport
+from contracts.reports.features import FeaturesReport
 from contracts.reports.monitoring import Monitoring
 from contracts.schema import Schema
 from contracts.settings import clean_environment
@@ -96,8 +97,8 @@ def gather(workspace: Workspace) -> Evidence:
     with MemorySampler() as sampler:
         logger.info("Running the pipeline ...")
         reproduce(workspace.root)
-        evaluation = _read(workspace.report("evaluation"))
-        first, last = evaluation["months"][0]["month"], evaluation["months"][-1]["month"]
+        evaluation = read_report(workspace.report("evaluation"), EvaluationReport)
+        first, last = evaluation.months[0].month, evaluation.months[-1].month
         logger.info("Releasing the candidate ...")
         digest = release(workspace)
         champion = load_champion(workspace.store, workspace.public_key)
@@ -105,7 +106,8 @@ def gather(workspace: Workspace) -> Evidence:
         damaged = refused_start(workspace.root, state / "damaged", digest)
         logger.info("Starting the service, and asking it what it should and should not answer ...")
         probes, served = _serve(workspace, state, champion.schema, first, last)
-    rows = {month["month"]: month["rows"] for month in _read(workspace.report("features"))["months"]}
+    features = read_report(workspace.report("features"), FeaturesReport)
+    rows = {month.month: month.rows for month in features.months}
     return Evidence(
         schema=champion.schema,
         origin=champion.provenance,
@@ -145,12 +147,12 @@ def _serve(workspace: Workspace, state: Path, schema: Schema, first: str, last: 
 
 
 def reproduce(root: Path) -> None:
-    """`dvc repro`: what changed, and nothing else. Its lines go where ours go.
+    """Run `dvc repro`, which does what changed and nothing else. Its lines go where ours go.
 
     Raises:
         DataError: a stage fails.
     """
-    # The stages say `windsock`, which is beside this Python; nothing of the caller's own settings.
+    # A stage runs the command `windsock`, which is beside this Python. Settings of the caller are left out.
     environment = clean_environment() | {
         "DVC_NO_ANALYTICS": "1",
         "DO_NOT_TRACK": "1",
@@ -160,14 +162,6 @@ def reproduce(root: Path) -> None:
     status = subprocess.run([sys.executable, "-m", "dvc", "repro"], cwd=root, env=environment, check=False).returncode
     if status:
         raise DataError(f"`dvc repro` must succeed, got exit status {status}; its own lines above say why")
-
-
-def _read(report: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"`{report}` must be a report of the pipeline, got: {error}; run `dvc repro`") from error
-    return content
 
 
 def _settle(server: Server) -> None:

@@ -1,4 +1,4 @@
-"""A `windsock serve` of our own: started on free ports, stopped by its process id, whatever happens between."""
+"""The service that the demo judges: started on free ports, and stopped by its process id whatever happens between."""
 
 import logging
 import shutil
@@ -89,7 +89,7 @@ def _started(
         f"--rest-port={rest}", f"--grpc-port={grpc}", f"--metrics-port={metrics}",
         f"--store={store.absolute()}", f"--state={state.absolute()}",
     ]  # fmt: skip
-    # Nothing of the caller's own settings: the demo judges this server. Absolute paths: it runs in `root`.
+    # Settings of the caller are left out, as the demo judges this server. Paths are absolute, as it runs in `root`.
     environment = clean_environment() | {"BENTOML_DO_NOT_TRACK": "True", "DO_NOT_TRACK": "1"}
     program = Program("the service", command, rest, "/v2/health/ready", environment)
     process = start(program, root, log)

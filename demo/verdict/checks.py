@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from contracts.reports.demo import Check
 from demo.evidence import COMPARED_ROWS, MISSING_VALUES, UNKNOWN_CATEGORY, Answer, Evidence
+from demo.verdict.model_checks import good_enough, measured_auc_is_the_evaluated_one, small_enough
 
 
 def answered_and_logged_once(e: Evidence) -> Check:
@@ -59,25 +60,6 @@ def _scores_agree(e: Evidence, name: str, differences: NDArray[np.float64], rows
     )
 
 
-def measured_auc_is_the_evaluated_one(e: Evidence) -> Check:
-    measured = {month.month: month.quality for month in e.monitoring.months}
-    offs: dict[str, float] = {}
-    for month in e.evaluation["months"]:
-        seen = measured.get(month["month"])
-        same_rows = seen is not None and seen.rows == month["rows"]
-        offs[month["month"]] = abs(seen.auc - month["auc"]) if seen and same_rows else float("inf")
-    unknown = [month for month, off in offs.items() if off == float("inf")]
-    worst = max(offs.values(), default=float("inf"))
-    return Check(
-        "measured AUC is the offline evaluation's, month by month",
-        worst <= e.objectives.auc_tolerance,
-        f"at most {e.objectives.auc_tolerance:g} apart on the same labelled rows, each month",
-        f"unknown or on other rows: {', '.join(unknown) or 'every month'}"
-        if worst == float("inf")
-        else f"{worst:.2g} apart at most, {len(offs)} months",
-    )
-
-
 def single_rows_are_fast(e: Evidence) -> Check:
     rounds, limit = e.latency_rounds_ms, e.objectives.latency_seconds * 1000
     enough = {"rest", "grpc"} <= set(rounds) and all(len(times) >= 3 for times in rounds.values())
@@ -92,36 +74,6 @@ def single_rows_are_fast(e: Evidence) -> Check:
         )
         or "nothing",
     )
-
-
-def small_enough(e: Evidence) -> Check:
-    released = e.evaluation["released"]
-    limit = e.objectives.student_bytes if released == "student" else e.objectives.teacher_bytes
-    return Check(
-        "the released model is small",
-        0 < e.model_bytes <= limit,
-        f"{released}: at most {limit / 1000:,.0f} kB",
-        f"{e.model_bytes / 1000:,.1f} kB",
-    )
-
-
-def good_enough(e: Evidence) -> Check:
-    ours = {m["month"]: m["auc"] for m in e.evaluation["months"]}
-    peer = {m["month"]: m["auc"] for m in e.evaluation["baselines"]["lightgbm"]["months"]}
-    comparable = bool(ours) and set(ours) == set(peer) and None not in (*ours.values(), *peer.values())
-    behind = max((peer[month] - auc for month, auc in ours.items()), default=1.0) if comparable else float("inf")
-    mean = float(np.mean(list(ours.values()))) if comparable else float("nan")
-    floor, margin = e.objectives.mean_auc, e.objectives.auc_below_lightgbm
-    return Check(
-        "the released model is good",
-        comparable and behind <= margin and mean >= floor,
-        f"AUC {floor:g} or more on average, at most {margin:g} below LightGBM in any month",
-        f"AUC {mean:.4f} on average; {_side(behind)} in its worst month",
-    )
-
-
-def _side(behind: float) -> str:
-    return f"{abs(behind):.4f} {'below' if behind > 0 else 'above'} LightGBM"
 
 
 def odd_rows_are_answered(e: Evidence) -> Check:

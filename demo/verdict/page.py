@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from contracts.artifact import Provenance
 from contracts.reports.demo import DemoReport
+from contracts.reports.evaluation import EvaluationReport, MonthQuality
 from contracts.reports.monitoring import Month, Task
 from contracts.workspace import Workspace
 from demo.evidence import LATENCY_EDGES_MS, PROTOCOLS, Evidence
@@ -42,7 +43,7 @@ def describe(workspace: Workspace, evidence: Evidence) -> dict[str, Any]:
     """What the template shows of a whole run."""
     evaluation, monitoring = evidence.evaluation, evidence.monitoring
     measured = {month.month: month for month in monitoring.months}
-    names = [m["month"] for m in evaluation["months"]]
+    names = [month.month for month in evaluation.months]
     return {
         "schema": evidence.schema,
         "identity": _identity(evidence.origin),
@@ -54,27 +55,27 @@ def describe(workspace: Workspace, evidence: Evidence) -> dict[str, Any]:
         "histograms": {name: _histogram(evidence, name) for name in PROTOCOLS},
         "latency_rounds_ms": evidence.latency_rounds_ms,
         "sizes": _sizes(workspace, evaluation),
-        "released": evaluation["released"],
-        "as_of": f"{(as_of := date.fromisoformat(evaluation['as_of'])).day} {as_of:%B %Y}",
+        "released": evaluation.released,
+        "as_of": f"{(as_of := date.fromisoformat(evaluation.as_of)).day} {as_of:%B %Y}",
         "errors": monitoring.errors,
         "memory": evidence.memory,
         "training_rows": evidence.training_rows,
     }
 
 
-def _auc_lines(evaluation: dict[str, Any], measured: dict[str, Month]) -> list[Line]:
-    names = [m["month"] for m in evaluation["months"]]
+def _auc_lines(evaluation: EvaluationReport, measured: dict[str, Month]) -> list[Line]:
+    names = [month.month for month in evaluation.months]
     ours = [m.quality.auc if (m := measured.get(name)) and m.quality else None for name in names]
-    baselines = evaluation["baselines"]
+    baselines = evaluation.baselines
     return [
-        Line("logistic", "third", list(_by_month(baselines["logistic_regression"]["months"], names))),
-        Line("LightGBM", "second", list(_by_month(baselines["lightgbm"]["months"], names))),
+        Line("logistic", "third", _by_month(baselines["logistic_regression"].months, names)),
+        Line("LightGBM", "second", _by_month(baselines["lightgbm"].months, names)),
         Line("ours", "first", ours),
     ]
 
 
-def _by_month(months: list[dict[str, Any]], names: list[str]) -> list[float | None]:
-    auc = {m["month"]: m["auc"] for m in months}
+def _by_month(months: list[MonthQuality], names: list[str]) -> list[float | None]:
+    auc = {month.month: month.auc for month in months}
     return [auc.get(name) for name in names]
 
 
@@ -86,9 +87,9 @@ def _histogram(evidence: Evidence, protocol: str) -> Any:
     return histogram(f"Latency over {protocol}", LATENCY_EDGES_MS, counts, protocol, mark=mark)
 
 
-def _sizes(workspace: Workspace, evaluation: dict[str, Any]) -> list[dict[str, Any]]:
+def _sizes(workspace: Workspace, evaluation: EvaluationReport) -> list[dict[str, Any]]:
     """Models of the last `compress`, largest first, with their mean AUC where it was evaluated."""
-    mean = {evaluation["released"]: evaluation["months"], "teacher": evaluation["teacher"]["months"]}
+    mean = {"student": evaluation.student.mean_auc, "teacher": evaluation.teacher.mean_auc}
     files = {name: workspace.compressed / f"{name}.onnx" for name in ("teacher", "student")}
     kilobytes = {name: file.stat().st_size / 1000 for name, file in files.items() if file.exists()}
     largest = max(kilobytes.values(), default=1.0)
@@ -98,7 +99,7 @@ def _sizes(workspace: Workspace, evaluation: dict[str, Any]) -> list[dict[str, A
             "kind": {"teacher": "float32", "student": "int8, distilled, pruned"}[name],
             "kb": kb,
             "share": kb / largest,
-            "auc": sum(m["auc"] for m in mean[name]) / len(mean[name]) if mean.get(name) else None,
+            "auc": mean[name],
         }
         for name, kb in sorted(kilobytes.items(), key=lambda item: -item[1])
     ]

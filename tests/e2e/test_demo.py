@@ -12,8 +12,13 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from msgspec import structs
 
 from contracts.artifact import INPUT_CATEGORY, INPUT_NUMERIC, OUTPUT
+from contracts.reports import write_report
+from contracts.reports.evaluation import EvaluationReport, MonthQuality
+from contracts.reports.features import FeatureMonth, FeaturesReport
+from contracts.workspace import Workspace
 from demo import probes
 from demo import run as demo_run
 from demo.rows import ID, LABEL, MONTH, OUTCOME_AT, PREDICTED_AT
@@ -22,13 +27,14 @@ from demo.verdict import checks
 from monitoring.statistics.quality import measure
 from tasks.flights.schema import SCHEMA
 from tests.support.payloads import rows as honest_rows
+from tests.support.reports import evaluated
 from tests.support.tiny import tiny_model, write_store
 
 MONTHS = ("2013-06", "2013-07", "2013-08")
 ROWS = 28  # a month: too few for a distance, so that Evidently, which has tests of its own, costs no time here
 
 
-def _world(root: Path) -> dict[str, Any]:
+def _world(root: Path) -> EvaluationReport:
     """Writes the table of features; gives the later months' offline quality, as `evaluate` does."""
     numeric, category = honest_rows(ROWS * len(MONTHS))
     session = onnxruntime.InferenceSession(tiny_model(), providers=["CPUExecutionProvider"])
@@ -52,31 +58,20 @@ def _world(root: Path) -> dict[str, Any]:
     (root / "data").mkdir()
     pq.write_table(pa.table(columns), root / "data/features.parquet")
     later = [
-        {"month": month, **_quality(late[chosen], score[chosen])}
+        MonthQuality(**structs.asdict(measure(late[chosen], score[chosen])), month=month)
         for month in MONTHS[1:]
         for chosen in [(month_of == month) & landed]
     ]
-    return {
-        "as_of": "2013-07-01",
-        "released": "student",
-        "months": later,
-        "teacher": {"months": later},
-        "baselines": {"lightgbm": {"months": later}, "logistic_regression": {"months": later}},
-    }
-
-
-def _quality(late: Any, score: Any) -> dict[str, Any]:
-    quality = measure(late, score)
-    return {name: getattr(quality, name) for name in quality.__struct_fields__}
+    return evaluated(later)
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("world")
-    (root / "reports").mkdir()
-    (root / "reports/evaluation.json").write_text(json.dumps(_world(root)))
-    counts = {"months": [{"month": month, "rows": ROWS} for month in MONTHS]}
-    (root / "reports/features.json").write_text(json.dumps(counts))
+    workspace, n = Workspace(root), ROWS * len(MONTHS)
+    write_report(workspace.report("evaluation"), _world(root))
+    counts = [FeatureMonth(month, ROWS, ROWS, 0.5) for month in MONTHS]
+    write_report(workspace.report("features"), FeaturesReport(1, n, n, counts, {}))
     for folder in ("artifacts", "secrets"):
         (root / folder).mkdir()
     write_store(root / "artifacts")

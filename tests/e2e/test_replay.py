@@ -15,8 +15,9 @@ import pytest
 from contracts.errors import DataError, Unauthenticated, Unavailable
 from contracts.workspace import Workspace
 from demo import clients, probes
-from demo.clients import ClientRequest, RestClient
+from demo.clients import RestClient
 from demo.evidence import Replay
+from demo.messages import ClientRequest
 from demo.replay import replay, replay_workspace
 from demo.rows import ID, LABEL, MONTH, OUTCOME_AT, PREDICTED_AT, later_months, read_rows
 from monitoring.log.reader import Predictions, read_predictions

@@ -8,9 +8,11 @@ import pytest
 
 from contracts.artifact import Git, Provenance
 from contracts.objectives import Objectives
+from contracts.reports.evaluation import MonthQuality
 from contracts.reports.monitoring import Monitoring, Task
 from demo.evidence import Answer, Evidence, Memory, Refusal, Replay
 from tasks.flights.schema import SCHEMA
+from tests.support.reports import evaluated
 
 MONTHS = ("2013-07", "2013-08")
 DIGEST = "3f9ac1d2" * 8
@@ -26,9 +28,8 @@ ORIGIN = Provenance(
 )
 
 
-def months(auc: float, **more: Any) -> list[dict[str, Any]]:
-    measured = {"rows": 1_100, "positive_share": 0.2, "auc": auc, "log_loss": 0.4, "brier": 0.13, "ece": 0.02}
-    return [{"month": month, **measured, **more} for month in MONTHS]
+def months(auc: float) -> list[MonthQuality]:
+    return [MonthQuality(1_100, 0.2, auc, 0.4, 0.13, 0.02, month=month) for month in MONTHS]
 
 
 def monitored(auc: float) -> list[dict[str, Any]]:
@@ -40,10 +41,10 @@ def monitored(auc: float) -> list[dict[str, Any]]:
     ]  # fmt: skip
     return [
         {
-            "month": month["month"], "rows": 1_200, "other_inputs": 0, "labelled": 1_100, "unlabelled": 100,
+            "month": month.month, "rows": 1_200, "other_inputs": 0, "labelled": 1_100, "unlabelled": 100,
             "models": {DIGEST: 1_200}, "mean_score": 0.2,
-            "quality": {k: v for k, v in month.items() if k != "month"}, "quality_unknown": None,
-            "drift": drift, "drifted": 1, "drift_rows": 1_200, "page": f"monitoring/{month['month']}.html",
+            "quality": {k: v for k, v in msgspec.to_builtins(month).items() if k != "month"}, "quality_unknown": None,
+            "drift": drift, "drifted": 1, "drift_rows": 1_200, "page": f"monitoring/{month.month}.html",
             "latency": {p: {"rows": 600, "p50_ms": 0.2, "p99_ms": 0.9} for p in ("rest", "grpc")},
         }
         for month in months(auc)
@@ -94,13 +95,7 @@ def good() -> Evidence:
         together=scores[:64].copy(),
         latency_rounds_ms={"rest": [1.2, 30.0, 1.1], "grpc": [1.9, 1.8, 2.0]},
         monitoring=monitoring(0.75),
-        evaluation={
-            "as_of": "2013-07-01",
-            "released": "student",
-            "months": months(0.75),
-            "teacher": {"months": months(0.751)},
-            "baselines": {"lightgbm": {"months": months(0.755)}, "logistic_regression": {"months": months(0.7)}},
-        },
+        evaluation=evaluated(months(0.75), teacher=months(0.751), lightgbm=months(0.755), logistic=months(0.7)),
         model_bytes=41_000,
         tolerated=[Answer("an unknown category", "200", "0.2"), Answer("missing values", "200", "0.3")],
         malformed=[

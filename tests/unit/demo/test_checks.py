@@ -1,6 +1,5 @@
 """Every check passes on good evidence, and fails on each kind of bad evidence that it is there for."""
 
-import copy
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -8,12 +7,14 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from msgspec import structs
 
 from contracts.reports.demo import Check
 from contracts.reports.monitoring import Monitoring
 from demo.evidence import Answer, Evidence, Memory, Refusal, Scraped
-from demo.verdict import checks
+from demo.verdict import checks, model_checks
 from demo.verdict.checks import CHECKS, judge
+from tests.support.reports import evaluated
 
 
 def test_good_evidence_passes_every_check(good: Evidence) -> None:
@@ -49,9 +50,8 @@ def monitoring(e: Evidence, change: Callable[[dict[str, Any]], None]) -> Evidenc
 
 
 def evaluation(e: Evidence, auc: float) -> Evidence:
-    changed = copy.deepcopy(e.evaluation)
-    changed["months"][1]["auc"] = auc
-    return replace(e, evaluation=changed)
+    first, second = e.evaluation.months
+    return replace(e, evaluation=structs.replace(e.evaluation, months=[first, structs.replace(second, auc=auc)]))
 
 
 BAD: dict[str, tuple[Callable[[Evidence], Check], Callable[[Evidence], Evidence]]] = {
@@ -110,24 +110,24 @@ BAD: dict[str, tuple[Callable[[Evidence], Check], Callable[[Evidence], Evidence]
         lambda e: replace(e, together=first_is(e.together, np.nan)),
     ),
     "measured AUC is another one": (
-        checks.measured_auc_is_the_evaluated_one,
+        model_checks.measured_auc_is_the_evaluated_one,
         lambda e: monitoring(e, lambda month: month["quality"].update(auc=0.7502)),
     ),
     "quality is unknown in a month": (
-        checks.measured_auc_is_the_evaluated_one,
+        model_checks.measured_auc_is_the_evaluated_one,
         lambda e: monitoring(e, lambda month: month.update(quality=None)),
     ),
     "AUC was measured on other rows": (
-        checks.measured_auc_is_the_evaluated_one,
+        model_checks.measured_auc_is_the_evaluated_one,
         lambda e: monitoring(e, lambda month: month["quality"].update(rows=1_099)),
     ),
     "a month is not in the log": (
-        checks.measured_auc_is_the_evaluated_one,
+        model_checks.measured_auc_is_the_evaluated_one,
         lambda e: replace(e, monitoring=msgspec.structs.replace(e.monitoring, months=e.monitoring.months[:1])),
     ),
     "nothing was evaluated": (
-        checks.measured_auc_is_the_evaluated_one,
-        lambda e: replace(e, evaluation={**e.evaluation, "months": []}),
+        model_checks.measured_auc_is_the_evaluated_one,
+        lambda e: replace(e, evaluation=structs.replace(e.evaluation, months=[])),
     ),
     "two of three rounds were slow": (
         checks.single_rows_are_fast,
@@ -137,18 +137,19 @@ BAD: dict[str, tuple[Callable[[Evidence], Check], Callable[[Evidence], Evidence]
         checks.single_rows_are_fast,
         lambda e: replace(e, latency_rounds_ms={"rest": [1.0, 1.0, 1.0]}),
     ),
-    "the student is as large as a teacher": (checks.small_enough, lambda e: replace(e, model_bytes=412_000)),
-    "LightGBM is much better in one month": (checks.good_enough, lambda e: evaluation(e, 0.734)),
+    "the student is as large as a teacher": (model_checks.small_enough, lambda e: replace(e, model_bytes=412_000)),
+    "LightGBM is much better in one month": (model_checks.good_enough, lambda e: evaluation(e, 0.734)),
+    "LightGBM was not evaluated in a month": (
+        model_checks.good_enough,
+        lambda e: replace(e, evaluation=evaluated(e.evaluation.months, lightgbm=e.evaluation.months[:1])),
+    ),
+    "a month has labels of one class": (
+        model_checks.measured_auc_is_the_evaluated_one,
+        lambda e: replace(e, evaluation=evaluated([structs.replace(m, auc=None) for m in e.evaluation.months])),
+    ),
     "the model has learnt nothing": (
-        checks.good_enough,
-        lambda e: replace(
-            e,
-            evaluation={
-                **e.evaluation,
-                **{"months": [{**m, "auc": 0.7} for m in e.evaluation["months"]]},
-                "baselines": {"lightgbm": {"months": [{**m, "auc": 0.7} for m in e.evaluation["months"]]}},
-            },
-        ),
+        model_checks.good_enough,
+        lambda e: replace(e, evaluation=evaluated([structs.replace(m, auc=0.7) for m in e.evaluation.months])),
     ),
     "an unknown category was refused": (
         checks.odd_rows_are_answered,

@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import pytest
 
-from demo.clients import ClientRequest, grpc_message, rest_body
+from demo.messages import ClientRequest, grpc_message, rest_body
 from tasks.flights.schema import SCHEMA
 
 
