@@ -32,32 +32,45 @@ class AllowContract(Contract):
     Options:
         rooms: room -> rooms or packages that it may import.
         third_party: room -> packages of others that it may import, beside the standard library; no entry is all.
+        plugins: rooms whose packages are imported by nobody but themselves, nor by each other.
         not_rooms: packages beside the rooms that import-linter does not look at.
     """
 
     rooms = TableField()
     third_party = TableField(default={})
+    plugins = fields.ListField(subfield=fields.StringField(), default=[])
     not_rooms = fields.ListField(subfield=fields.StringField())
 
     def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:  # noqa: ARG002 - import-linter's signature
         roots: list[str] = self.session_options["root_packages"]
         allowed: Mapping[str, list[str]] = vars(self)["rooms"]
-        packages: Mapping[str, list[str]] = vars(self)["third_party"]
         faults = [*_unlisted(roots, vars(self)["not_rooms"]), *_vanished(graph, allowed)]
-        for module in sorted(graph.modules):
-            if module.partition(".")[0] not in roots:
-                continue
+        for module in sorted(module for module in graph.modules if module.partition(".")[0] in roots):
             room = _room(module, allowed)
             if room is None:
                 faults.append(f"{module} belongs to no room: add one to pyproject.toml, or move it into one")
                 continue
             for imported in sorted(graph.find_modules_directly_imported_by(module)):
-                ours = imported.partition(".")[0] in roots
-                if ours and not _may_import(room, imported, allowed):
-                    faults.append(_describe(graph, module, imported, allowed.get(room, [])))
-                elif not ours and not _may_use(room, imported, packages):
-                    faults.append(_describe(graph, module, imported, packages[room]))
+                if (rule := self._broken(graph, module, room, imported)) is not None:
+                    faults.append(
+                        f"{module} (line {_lines(graph, module, imported)}) must not import {imported}; {rule}"
+                    )
         return ContractCheck(kept=not faults, metadata={"faults": faults})
+
+    def _broken(self, graph: ImportGraph, module: str, room: str, imported: str) -> str | None:
+        """The rule that this import breaks; None: it breaks none."""
+        name, allowed = imported.partition(".")[0], vars(self)["rooms"].get(room, [])
+        if name not in self.session_options["root_packages"]:
+            free = vars(self)["third_party"].get(room)
+            fine = free is None or name in free or name in sys.stdlib_module_names
+            return None if fine else f"allowed: {', '.join(free)}"
+        for plugin in (child for one in vars(self)["plugins"] for child in graph.find_children(one)):
+            inside = _within(imported, plugin) and not _within(module, plugin)
+            if inside and graph.find_children(plugin):
+                return f"{plugin} is loaded by its name"
+        own = (room,) if room in vars(self)["rooms"] else ()
+        fine = any(_within(imported, one) for one in (*allowed, *own))
+        return None if fine else f"allowed: {', '.join(allowed) or 'nothing of ours'}"
 
     def render_broken_contract(self, check: ContractCheck) -> None:
         for fault in check.metadata["faults"]:
@@ -92,20 +105,10 @@ def _room(module: str, rooms: Mapping[str, list[str]]) -> str | None:
     return max(holding, key=len)
 
 
-def _may_import(room: str, imported: str, rooms: Mapping[str, list[str]]) -> bool:
-    return any(_within(imported, name) for name in (*rooms.get(room, []), *((room,) if room in rooms else ())))
-
-
-def _may_use(room: str, imported: str, packages: Mapping[str, list[str]]) -> bool:
-    name = imported.partition(".")[0]
-    return room not in packages or name in packages[room] or name in sys.stdlib_module_names
-
-
 def _within(module: str, package: str) -> bool:
     return module == package or module.startswith(f"{package}.")
 
 
-def _describe(graph: ImportGraph, module: str, imported: str, allowed: list[str]) -> str:
-    lines = sorted({detail["line_number"] for detail in graph.get_import_details(importer=module, imported=imported)})
-    where = ", ".join(str(line) for line in lines)
-    return f"{module} (line {where}) must not import {imported}; allowed: {', '.join(allowed) or 'nothing of ours'}"
+def _lines(graph: ImportGraph, module: str, imported: str) -> str:
+    found = {detail["line_number"] for detail in graph.get_import_details(importer=module, imported=imported)}
+    return ", ".join(map(str, sorted(found)))
