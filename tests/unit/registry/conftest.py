@@ -57,10 +57,35 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return (root / "artifacts/mlflow.db").read_bytes()
 
 
-@pytest.fixture
-def project(tmp_path: Path, empty_database: bytes, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Reports, weights and graphs of a project; its MLflow knows no run yet."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+@pytest.fixture(scope="session")
+def make_project(empty_database: bytes) -> Callable[[Path], Path]:
+    """Make reports, weights and graphs of a project in a folder; its MLflow knows no run yet."""
+
+    def make(root: Path) -> Path:
+        for name, value in make_reports().items():
+            path = root / f"reports/{name}.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(value))
+        for folder in ("data", "artifacts/train", "artifacts/compress"):
+            (root / folder).mkdir(parents=True)
+        for name, content in {
+            "reports/plots/auc_by_month.png": b"\x89PNG",
+            "reports/plots/calibration.png": b"\x89PNG",
+            "data/features.parquet": b"rows",
+            "artifacts/mlflow.db": empty_database,
+            "artifacts/train/final.safetensors": b"weights",
+            "artifacts/train/final.json": json.dumps({"vocabulary": [["AA", "UA"], ["JFK"], ["LAX"]]}).encode(),
+            "artifacts/compress/reference.npz": tiny_reference(),
+            "artifacts/compress/student.onnx": make_graph().SerializeToString(),
+        }.items():
+            (root / name).write_bytes(content)
+        return root
+
+    return make
+
+
+def make_reports() -> dict[str, Any]:
+    """Name -> content, with two months after training."""
     measured = {"rows": 10, "positive_share": 0.2, "auc": 0.7, "log_loss": 0.5, "brier": 0.1, "ece": 0.02}
     interval = {"low": -0.1, "difference": 0.0, "high": 0.1}
 
@@ -74,7 +99,7 @@ def project(tmp_path: Path, empty_database: bytes, monkeypatch: pytest.MonkeyPat
     history = [{"epoch": epoch} | loss | {"train_loss": 1 / epoch} for epoch in (1, 2)]
     parts = dict.fromkeys(("fit", "validation", "refit", "later", "later_unlabelled"), 10)
     general = {"format": 1, "as_of": "2013-07-01"}
-    for name, value in {
+    return {
         "ingest": {"format": 1, "keep_every": 1, "source_sha256": {"flights.csv.zip": "1f" * 32}, "tables": {}},
         "validation": {},
         "features": {},
@@ -91,19 +116,11 @@ def project(tmp_path: Path, empty_database: bytes, monkeypatch: pytest.MonkeyPat
         | {name: later(auc) for name, auc in networks.items()}
         | {"baselines": {"lightgbm": later(0.72), "logistic_regression": later(0.65)}},
         "plots/training": history,
-    }.items():
-        path = tmp_path / f"reports/{name}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(value))
-    for name in ("auc_by_month", "calibration"):
-        (tmp_path / f"reports/plots/{name}.png").write_bytes(b"\x89PNG")
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data/features.parquet").write_bytes(b"rows")
-    for folder in ("train", "compress"):
-        (tmp_path / "artifacts" / folder).mkdir(parents=True)
-    (tmp_path / "artifacts/mlflow.db").write_bytes(empty_database)
-    (tmp_path / "artifacts/train/final.safetensors").write_bytes(b"weights")
-    (tmp_path / "artifacts/train/final.json").write_text(json.dumps({"vocabulary": [["AA", "UA"], ["JFK"], ["LAX"]]}))
-    (tmp_path / "artifacts/compress/reference.npz").write_bytes(tiny_reference())
-    (tmp_path / "artifacts/compress/student.onnx").write_bytes(make_graph().SerializeToString())
-    return tmp_path
+    }
+
+
+@pytest.fixture
+def project(tmp_path: Path, make_project: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of the test's own."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return make_project(tmp_path)
