@@ -11,7 +11,7 @@ import click
 # Command -> its module, its name there, and the first sentence of its help.
 COMMANDS: Final = {
     "stage": ("cli.pipeline", "stage", "Run one DVC stage."),
-    "pipeline": ("cli.pipeline", "pipeline", "The stages as DVC sees them: write dvc.yaml of a workspace."),
+    "pipeline": ("cli.pipeline", "pipeline", "The stages as DVC sees them."),
     "release": (
         "cli.registry",
         "release",
