@@ -49,6 +49,7 @@ class Stage:
         reports: git keeps them.
         metrics: reports that `dvc metrics` shows.
         params: keys of params.yaml.
+        objectives: it reads the workspace's objectives; their file is a dependency where there is one.
     """
 
     inputs: tuple[Path, ...] = ()
@@ -56,6 +57,7 @@ class Stage:
     reports: tuple[Path, ...] = ()
     metrics: tuple[Path, ...] = ()
     params: tuple[str, ...] = ("task",)
+    objectives: bool = False
 
 
 STAGES: Final = {
@@ -79,6 +81,7 @@ STAGES: Final = {
         outputs=(_AT.compressed,),
         metrics=(_AT.report("compression"),),
         params=("task", "as_of", "seed", "compress"),
+        objectives=True,
     ),
     "evaluate": Stage(
         inputs=(_AT.features, _AT.compressed, _AT.report("compression")),
@@ -131,6 +134,9 @@ def render(root: Path, task: str) -> str:
 
     code = os.path.relpath(CHECKOUT, root.resolve())
     stages = {name: _entry(name, stage, task, code) for name, stage in STAGES.items()}
+    if Workspace(root).objectives.exists():
+        for name, stage in STAGES.items():
+            stages[name]["deps"] += [str(_AT.objectives)] if stage.objectives else []
     return _HEADER + yaml.safe_dump({"stages": stages, "plots": _PLOTS}, sort_keys=False, width=1000)
 
 

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from contracts.artifact import Released
 from contracts.files import write_atomic
+from contracts.objectives import Objectives, load_objectives
 from contracts.reference import REFERENCE_ROWS, Reference, pack
 from contracts.reports import write_report
 from contracts.reports.compression import CompressionReport, Limits, ModelReport, StepReport, Steps
@@ -36,7 +37,6 @@ from tasks import load_schema
 
 logger = logging.getLogger(__name__)
 
-MAX_BYTES: Final[dict[Released, int]] = {"student": 100_000, "teacher": 1_000_000}
 _ROUNDS: Final = 2000  # of the bootstrap
 
 
@@ -82,7 +82,7 @@ def main(workspace: Workspace, *, task: str, as_of: date, seed: int, parameters:
     """
     Raises:
         DataError: an input is missing or damaged.
-        ParameterError: `as_of` leaves nothing to learn from.
+        ParameterError: `as_of` leaves nothing to learn from, or objectives.yaml sets what it may not.
     """
     torch.set_num_threads(1)  # as in `train`
     schema = load_schema(task)
@@ -92,23 +92,30 @@ def main(workspace: Workspace, *, task: str, as_of: date, seed: int, parameters:
     for name, steps in final.members().items():
         write_atomic(workspace.compressed / f"{name}.onnx", steps[-1].model)
     write_atomic(workspace.compressed / "reference.npz", _reference(parts.refit, seed))
-    report = _report(as_of, parameters.max_auc_loss, parts.validation, chosen, final)
+    max_bytes = allowed_bytes(load_objectives(workspace.objectives))
+    report = _report(as_of, parameters.max_auc_loss, max_bytes, parts.validation, chosen, final)
     logger.info("Released: the %s. %s", report.released, report.reason)
     write_report(workspace.report("compression"), report)
 
 
-def decide(loss: Interval, size: int, max_auc_loss: float) -> tuple[Released, str]:
+def allowed_bytes(objectives: Objectives) -> dict[Released, int]:
+    """Size of each model's file, at most."""
+    return {"student": objectives.student_bytes, "teacher": objectives.teacher_bytes}
+
+
+def decide(loss: Interval, size: int, max_auc_loss: float, max_bytes: int) -> tuple[Released, str]:
     """Which model is released, and why.
 
     Args:
         loss: AUC of the teacher less AUC of the student, on the validation month.
         size: bytes of the student.
+        max_bytes: that the student may have.
     """
     found = f"The student loses {loss.difference:.4f} AUC (95 % interval {loss.low:.4f} to {loss.high:.4f})"
     if loss.difference > max_auc_loss:
         return "teacher", f"{found}, more than the {max_auc_loss:g} allowed."
-    if size > MAX_BYTES["student"]:
-        return "teacher", f"{found}, but takes {size} bytes, more than the {MAX_BYTES['student']} allowed."
+    if size > max_bytes:
+        return "teacher", f"{found}, but takes {size} bytes, more than the {max_bytes} allowed."
     return "student", f"{found}, at most the {max_auc_loss:g} allowed, and takes {size} bytes."
 
 
@@ -135,7 +142,14 @@ def make_family(
     return Family((whole,), small("student", soft), small("control", labels))
 
 
-def _report(as_of: date, max_auc_loss: float, validation: Dataset, chosen: Family, final: Family) -> CompressionReport:
+def _report(
+    as_of: date,
+    max_auc_loss: float,
+    max_bytes: dict[Released, int],
+    validation: Dataset,
+    chosen: Family,
+    final: Family,
+) -> CompressionReport:
     """The decision, on the models of the phase that chooses, and the sizes of the final ones."""
     scores = {name: _score(steps[-1], validation) for name, steps in chosen.members().items()}
 
@@ -143,14 +157,14 @@ def _report(as_of: date, max_auc_loss: float, validation: Dataset, chosen: Famil
         return quality.auc_difference_interval(validation.label, scores[a], scores[b], validation.day, _ROUNDS)
 
     loss = difference("teacher", "student")
-    released, reason = decide(loss, len(final.student[-1].model), max_auc_loss)
+    released, reason = decide(loss, len(final.student[-1].model), max_auc_loss, max_bytes["student"])
     models = {name: _told(steps[-1], scores[name], validation) for name, steps in final.members().items()}
     return CompressionReport(
         format=1,
         as_of=as_of.isoformat(),
         released=released,
         reason=reason,
-        limits=Limits(max_auc_loss, MAX_BYTES[released]),
+        limits=Limits(max_auc_loss, max_bytes[released]),
         auc_loss=loss,
         auc_gain_over_control=difference("student", "control"),
         steps=Steps(_steps(chosen.student, validation), _steps(chosen.control, validation)),

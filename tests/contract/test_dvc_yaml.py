@@ -169,3 +169,12 @@ def test_dvc_tells_nobody() -> None:
 
 def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def test_the_workspace_s_objectives_are_a_dependency_where_there_are_any(tmp_path: Path) -> None:
+    """DVC refuses a dependency that is not there, so the file is none before somebody writes it."""
+    without = yaml.safe_load(render(tmp_path, "flights"))["stages"]
+    assert [name for name, stage in without.items() if "objectives.yaml" in stage["deps"]] == []
+    (tmp_path / "objectives.yaml").write_text("student_bytes: 50000\n")
+    found = yaml.safe_load(render(tmp_path, "flights"))["stages"]
+    assert [name for name, stage in found.items() if "objectives.yaml" in stage["deps"]] == ["compress"]

@@ -219,3 +219,21 @@ def test_memory_says_when_it_had_to_fall_back(good: Evidence) -> None:
     told = checks.memory_is_bounded(replace(good, memory=Memory(1_000_000_000, "RSS", 10)))
     assert told.passed
     assert "no /proc" in told.measured
+
+
+def test_checks_judge_by_the_objectives(good: Evidence) -> None:
+    """One number, another verdict: nothing of these stands in the checks themselves."""
+    stricter = {
+        "latency_seconds": (0.001, "single rows on one connection are fast", "p99 under 1 ms"),
+        "student_bytes": (40_000, "the released model is small", "at most 40 kB"),
+        "mean_auc": (0.76, "the released model is good", "AUC 0.76 or more"),
+        "auc_below_lightgbm": (0.004, "the released model is good", "at most 0.004 below LightGBM"),
+        "memory_bytes": (10**9, "the process tree stays small", "under 1 GB"),
+        "score_tolerance": (1e-9, "REST and gRPC agree", "at most 1e-09 apart"),
+    }
+    for name, (value, check, expected) in stricter.items():
+        limits: dict[str, Any] = {name: value}
+        e = replace(good, objectives=msgspec.structs.replace(good.objectives, **limits))
+        (failed,) = [one for one in judge(e) if not one.passed]
+        assert failed.name == check
+        assert expected in failed.expected

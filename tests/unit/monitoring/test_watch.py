@@ -11,9 +11,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 import yaml
@@ -21,7 +24,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from contracts.errors import Unavailable
 from contracts.objectives import Objectives
-from contracts.reports.monitoring import FeatureDrift
+from contracts.reports.monitoring import FeatureDrift, FeatureText
+from contracts.schema import Subject, Target
 from deploy.local.processes import Program, one_running
 from monitoring.monitor import gauges, page
 from monitoring.monitor import results as reports
@@ -223,6 +227,52 @@ def test_the_page_judges_as_the_alerts_do() -> None:
     limits = Objectives()
     assert f"- {limits.quality_margin})" in rules["ModelQualityLow"]
     assert f"> {limits.monitor_silent_hours:g} * 3600" in rules["MonitorSilent"]
+
+
+def test_the_page_judges_by_the_objectives_of_the_workspace(tmp_path: Path) -> None:
+    """One edit: the AUC is near .5, which is above .52 - .06 and below .52 - .001."""
+    world = make_world(tmp_path, metrics={"auc_low": 0.52})
+    world.log(world.flights("f", recently(hours=1), 2_000, 0.5))
+    auc = world.run(files=False)["window"]["quality"]["auc"]
+    assert 0.46 < auc < 0.519
+    assert f"AUC {auc:.3f}; the alarm is at 0.460" in draw(world.database)
+    assert '<span class="good">Above its alarm.</span>' in draw(world.database)
+    (tmp_path / "objectives.yaml").write_text("quality_margin: 0.001\nmonitor_silent_hours: 48\n")
+    world.run(files=False)
+    html = draw(world.database, now=datetime.now(UTC) + timedelta(hours=24))
+    assert f"AUC {auc:.3f}; the alarm is at 0.519" in html
+    assert '<span class="bad">Below its alarm.</span>' in html
+
+
+def test_the_page_speaks_the_words_of_the_report_s_task(busy: World) -> None:
+    """It needs no artifact: what it says of the task stands in the report."""
+    busy.log(busy.flights("jul", recently(days=45), 240, 0.5))
+    busy.run(files=False)
+    seen = reports.newest(busy.database)
+    assert seen.report is not None
+    words: dict[str, Any] = {
+        "title": "Rain at the gauge",
+        "subject": Subject("hour", "hours"),
+        "target": Target("rain", "Will it rain?", "has rain", "wet", "dry", "it has passed"),
+        "features": tuple(FeatureText(feature.name, "seen there") for feature in seen.report.task.features),
+    }
+    told = msgspec.structs.replace(seen.report, task=msgspec.structs.replace(seen.report.task, **words))
+    html = page.render(replace(seen, report=told), None, datetime.now(UTC))
+    for shown in ("Rain at the gauge", '<th class="n">hours</th>', '<th class="n">wet</th>', "trained on hours before"):
+        assert shown in html
+    assert not re.search(r"\b(flights?|late|punctual|landed)\b", html)
+
+
+def test_rows_that_were_left_out_are_said(busy: World) -> None:
+    busy.run(files=False)
+    seen = reports.newest(busy.database)
+    assert seen.report is not None
+    assert "Left out" not in page.render(seen, None, datetime.now(UTC))
+    months = tuple(msgspec.structs.replace(month, other_inputs=1_234) for month in seen.report.months[-1:])
+    html = page.render(
+        replace(seen, report=msgspec.structs.replace(seen.report, months=months)), None, datetime.now(UTC)
+    )
+    assert "1,234 rows have the inputs of another schema than this model's" in html.replace("&#39;", "'")
 
 
 def test_the_page_shows_months_drift_and_links_and_needs_no_network(busy: World) -> None:

@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 from contracts.artifact import sha256
 from contracts.errors import DataError, ParameterError
+from contracts.objectives import Objectives
 from contracts.reports import read_report, write_report
 from contracts.reports.compression import CompressionReport, Limits, ModelReport
 from contracts.reports.evaluation import EvaluationReport
@@ -27,7 +28,7 @@ from models.score import score
 from pipelines import checkpoint, parquet
 from pipelines.dataset import Split, read_dataset, split
 from pipelines.stages import compress, evaluate, train
-from pipelines.stages.compress import MAX_BYTES, decide
+from pipelines.stages.compress import allowed_bytes, decide
 from registry import tracking
 from registry.connection import connected
 from tasks.flights.schema import SCHEMA
@@ -51,6 +52,7 @@ GOOD = compress.Parameters(
     calibration_rows=1000,
     max_auc_loss=0.05,
 )
+ALLOWED = allowed_bytes(Objectives())
 HOPELESS = GOOD.model_copy(update={"epochs": 1, "finetune_epochs": 0, "learning_rate": 1e-9})
 RECORD = {"as_of": "2013-07-01", "train": TRAIN.model_dump()}  # for MLflow
 
@@ -143,7 +145,7 @@ def test_training_is_tracked_by_its_weights(root: Path) -> None:
 def test_the_student_is_released_when_it_keeps_up(root: Path) -> None:
     report = _compression(root)
     assert report.released == "student"
-    assert report.limits == Limits(0.05, MAX_BYTES["student"])
+    assert report.limits == Limits(0.05, ALLOWED["student"])
     loss = report.auc_loss
     assert loss.low <= loss.difference <= loss.high
     assert roc(report.teacher) - roc(report.student) == pytest.approx(loss.difference, abs=1e-9)
@@ -201,11 +203,12 @@ def test_compress_and_evaluate_repeat_to_the_bit(root: Path, tmp_path: Path) -> 
 
 def test_a_hopeless_student_is_not_released(root: Path, tmp_path: Path) -> None:
     again = _copy(root, tmp_path / "again")
+    (again / "objectives.yaml").write_text("teacher_bytes: 2000000\n")
     _compress(again, HOPELESS)
     report = _compression(again)
     assert report.released == "teacher"
     assert "more than the 0.05 allowed" in report.reason
-    assert report.limits.max_bytes == MAX_BYTES["teacher"]
+    assert report.limits.max_bytes == 2_000_000, "the workspace's objective"
     _evaluate(again)
     evaluation = _evaluation(again)
     assert evaluation.released == "teacher"
@@ -219,11 +222,11 @@ def test_a_hopeless_student_is_not_released(root: Path, tmp_path: Path) -> None:
         (0.002, 40_000, "student"),
         (-0.01, 40_000, "student"),
         (0.0021, 40_000, "teacher"),
-        (0.0, MAX_BYTES["student"] + 1, "teacher"),
+        (0.0, ALLOWED["student"] + 1, "teacher"),
     ],
 )
 def test_what_is_released(loss: float, size: int, released: str) -> None:
-    assert decide(Interval(loss - 0.002, loss, loss + 0.002), size, 0.002)[0] == released
+    assert decide(Interval(loss - 0.002, loss, loss + 0.002), size, 0.002, ALLOWED["student"])[0] == released
 
 
 def test_damaged_inputs_are_named(root: Path, tmp_path: Path) -> None:
