@@ -103,7 +103,7 @@ def gather(workspace: Workspace) -> Evidence:
         digest = release(workspace)
         champion = load_champion(workspace.store, workspace.public_key)
         logger.info("Starting a service on a damaged copy of the model ...")
-        damaged = refused_start(workspace.root, state / "damaged", digest)
+        damaged = refused_start(workspace, state / "damaged", digest)
         logger.info("Starting the service, and asking it what it should and should not answer ...")
         probes, served = _serve(workspace, state, champion.schema, first, last)
     features = read_report(workspace.report("features"), FeaturesReport)
@@ -125,7 +125,7 @@ def gather(workspace: Workspace) -> Evidence:
 
 def _serve(workspace: Workspace, state: Path, schema: Schema, first: str, last: str) -> tuple[Probes, Served]:
     """Start the service, probe it, replay these months, and let the monitor look at them."""
-    with serving(workspace.root, state) as server, scraping(state, server) as scraped:
+    with serving(workspace, state) as server, scraping(state, server) as scraped:
         some = read_rows(workspace.features, schema, first, last)
         probes = asyncio.run(probe(some, schema, server.rest, server.grpc, read_token(server.token_file)))
         sent = replay(

@@ -13,6 +13,7 @@ from typing import Final
 from contracts.artifact import MODEL
 from contracts.errors import Unavailable
 from contracts.settings import clean_environment
+from contracts.workspace import Workspace
 from demo.evidence import Refusal
 from deploy.local.processes import START_SECONDS, Program, free_ports, start, stop, wait_until_ready
 
@@ -35,20 +36,20 @@ class Server:
 
 
 @contextmanager
-def serving(root: Path, state: Path) -> Iterator[Server]:
-    """Serve the champion of `root` until the block ends, then drain it: what was answered is then in the database.
+def serving(workspace: Workspace, state: Path) -> Iterator[Server]:
+    """Serve the workspace's champion until the block ends, then drain it: what was answered is then in the database.
 
     Raises:
         Unavailable: it does not become ready, or does not end when asked to.
     """
     rest, grpc, metrics = ports = free_ports(3)
-    with _started(root, state, ports, root / "artifacts/store") as (program, process, log):
+    with _started(workspace.root, state, ports, workspace.store) as (program, process, log):
         server = Server(
             process=process,
             rest=f"http://127.0.0.1:{rest}",
             grpc=f"127.0.0.1:{grpc}",
             metrics=f"http://127.0.0.1:{metrics}/metrics",
-            token_file=root / "secrets/token",
+            token_file=workspace.token,
             database_url=f"sqlite:///{(state / 'predictions.db').absolute()}",
             log=log,
         )
@@ -56,20 +57,20 @@ def serving(root: Path, state: Path) -> Iterator[Server]:
         yield server
 
 
-def refused_start(root: Path, state: Path, digest: str) -> Refusal:
+def refused_start(workspace: Workspace, state: Path, digest: str) -> Refusal:
     """Start a service on a copy of the store with one bit flipped in the model, and see what it does.
 
     Args:
         digest: of the champion, which the refusal must name.
     """
     store = state / "store"
-    shutil.copytree(root / "artifacts/store", store)
+    shutil.copytree(workspace.store, store)
     model = store / digest / MODEL
     content = bytearray(model.read_bytes())
     content[len(content) // 2] ^= 1
     model.chmod(0o644)
     model.write_bytes(content)
-    with _started(root, state, free_ports(3), store) as (_, process, log):
+    with _started(workspace.root, state, free_ports(3), store) as (_, process, log):
         try:
             status: int | None = process.wait(START_SECONDS)
         except subprocess.TimeoutExpired:
