@@ -55,8 +55,8 @@ test: install ## Every test (6 minutes)
 repro: install ## Run the pipeline: what changed, and nothing else
 	cd $(ROOT) && dvc repro
 
-dag: install ## Write dvc.yaml from the stages and their imports
-	windsock pipeline build --root $(ROOT)
+dag: install ## Write dvc.yaml of every workspace from the stages and their imports
+	for root in . workspaces/*/; do windsock pipeline build --root "$$root"; done
 
 release: install ## Verify the candidate, copy it to the store, make it champion
 	windsock release --root $(ROOT)

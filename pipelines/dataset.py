@@ -20,7 +20,7 @@ from contracts.workspace import Workspace
 from models.preprocess import Codes, Vocabulary, encode
 from models.train import TrainingRows
 from pipelines import parquet
-from pipelines.zone import local, midnight
+from tasks.zones import local, midnight
 
 Mask = NDArray[np.bool_]
 Instants = NDArray[np.datetime64]

@@ -15,8 +15,8 @@ from contracts.schema import Schema
 from contracts.tables import feature_table
 from contracts.workspace import Workspace
 from pipelines import features, parquet
-from pipelines.zone import local
 from tasks import load_schema, load_windows
+from tasks.zones import month
 
 logger = logging.getLogger(__name__)
 
@@ -48,8 +48,7 @@ def check(table: parquet.ArrowTable, schema: Schema, task: str) -> None:
     hint = f"mend the data in tasks/{task}/cleaning.py, or the bounds in tasks/{task}/schema.py"
     parquet.check("features", table, feature_table(schema), hint)
     about = table["predicted_at"].to_pandas() + pd.Timedelta(minutes=schema.calendar.horizon_minutes)
-    month = local(about, schema.calendar.time_zone).dt.strftime("%Y-%m")
-    wrong = int((month != table["month"].to_pandas()).sum())
+    wrong = int((month(about, schema.calendar.time_zone) != table["month"].to_pandas()).sum())
     if wrong:
         rule = f"the month of `predicted_at` plus the horizon, in {schema.calendar.time_zone}"
         raise parquet.violation(

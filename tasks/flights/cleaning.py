@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from contracts.reports.ingest import TableIngest
-from tasks import Ingested, Rule
+from tasks import Ingested, Rule, zones
 from tasks.flights import clock
 from tasks.flights.source import SHA256, Source, load, locate
 from tasks.flights.tables import TABLES
@@ -142,7 +142,7 @@ def _flight_rules(flights: pd.DataFrame) -> Iterator[tuple[str, str, "pd.Series[
     yield "arr_delay", "missing just when landed is", flights["arr_delay"].isna() != landed.isna()
     late = departed - scheduled != clock.minutes(flights["dep_delay"])
     yield "dep_delay", "departed less scheduled_departure", departed.notna() & late
-    local = clock.local(scheduled, clock.NEW_YORK)
+    local = zones.local(scheduled, clock.NEW_YORK)
     yield "local_month", "New York's month", local.dt.strftime("%Y-%m") != flights["local_month"]
     yield "day_of_week", "New York's day", local.dt.dayofweek + 1 != flights["day_of_week"]
     yield "sched_dep_minute", "New York's minute", local.dt.hour * 60 + local.dt.minute != flights["sched_dep_minute"]

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from contracts.errors import DataError
+from tasks.zones import local
 
 NEW_YORK: Final = "America/New_York"
 # Destinations that airports.csv lacks. Atlantic time, no daylight saving: IANA links St_Thomas to Puerto_Rico.
@@ -45,11 +46,6 @@ def zones(dest: "pd.Series[str]", airports: pd.DataFrame) -> tuple["pd.Series[st
             "add them to ZONES_OF_ABSENT_AIRPORTS in tasks/flights/clock.py"
         )
     return zone, int(absent.sum())
-
-
-def local(instant: "pd.Series[pd.Timestamp]", zone: str) -> "pd.Series[pd.Timestamp]":
-    """What a clock in `zone` shows at these UTC instants; neither side carries a zone."""
-    return instant.dt.tz_localize("UTC").dt.tz_convert(zone).dt.tz_localize(None)
 
 
 def first_after(

