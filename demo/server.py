@@ -12,7 +12,7 @@ from typing import Final
 
 from contracts.artifact import MODEL
 from contracts.errors import Unavailable
-from contracts.settings import clean_environment
+from contracts.settings import LogSettings, clean_environment, load
 from contracts.workspace import Workspace
 from demo.evidence import Refusal
 from deploy.local.processes import START_SECONDS, Program, free_ports, start, stop, wait_until_ready
@@ -50,7 +50,7 @@ def serving(workspace: Workspace, state: Path) -> Iterator[Server]:
             grpc=f"127.0.0.1:{grpc}",
             metrics=f"http://127.0.0.1:{metrics}/metrics",
             token_file=workspace.token,
-            database_url=f"sqlite:///{(state / 'predictions.db').absolute()}",
+            database_url=load(LogSettings, state=state.absolute(), database_url="").database,
             log=log,
         )
         wait_until_ready(program, process, log)

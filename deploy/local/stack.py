@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from contracts.files import write_atomic
+from contracts.settings import StackSettings
 from contracts.settings.ports import check_free
 from deploy.local.processes import Program, find_binary, one_running
 
@@ -24,15 +25,21 @@ logger = logging.getLogger(__name__)
 OBSERVABILITY: Final = Path(__file__).parents[1] / "observability"
 
 
+def _default(name: str) -> int:
+    return int(StackSettings.model_fields[f"{name}_port"].default)
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
-    rest: int = 3000
-    grpc: int = 3001
-    metrics: int = 3002
-    monitor: int = 3003
-    alerts: int = 3004
-    prometheus: int = 9090
-    alertmanager: int = 9093
+    """On 127.0.0.1, by the names of the settings; as they are by default."""
+
+    rest: int = _default("rest")
+    grpc: int = _default("grpc")
+    metrics: int = _default("metrics")
+    monitor: int = _default("monitor")
+    alerts: int = _default("alerts")
+    prometheus: int = _default("prometheus")
+    alertmanager: int = _default("alertmanager")
 
 
 # Prometheus' jobs, and the port that each is scraped at.

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from contracts.errors import Unavailable
 
-PORT: Final = 3004
 MAX_BYTES: Final = 1 << 20  # Alertmanager sends all alerts of a group: 34 drifting features are 30 kB
 logger = logging.getLogger(__name__)
 
@@ -72,7 +71,7 @@ class _Receiver(BaseHTTPRequestHandler):
         """Requests are not news; their alerts are."""
 
 
-def receive(port: int = PORT) -> None:
+def receive(port: int) -> None:
     """Serve on 127.0.0.1 until interrupted.
 
     Raises:

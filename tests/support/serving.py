@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from contracts.settings import clean_environment
+from contracts.settings import LogSettings, clean_environment, load
 from deploy.local import processes
 from deploy.local.processes import Program
 from deploy.local.processes import free_ports as free_ports  # for tests that start servers of their own
@@ -130,7 +130,7 @@ def start(folder: Path, store: Store, *, wait: bool = True, **settings: object) 
         f"http://127.0.0.1:{values['metrics_port']}/metrics",
         state,
         token_file,
-        str(values.get("database_url") or f"sqlite:///{state / 'predictions.db'}"),
+        load(LogSettings, state=state, database_url=str(values.get("database_url", ""))).database,
         output,
     )
     if wait:

@@ -1,5 +1,6 @@
 """Settings: one set of variables for every command, one meaning of a relative path."""
 
+import re
 from pathlib import Path
 
 import click
@@ -17,6 +18,7 @@ from contracts.settings import (
     to_environment,
     variable,
 )
+from tests.support.manifests import ROOT
 
 COMMANDS = (
     *("serve", "monitor", "monitor serve", "alerts", "release", "replay", "stage train", "demo", "stack", "objectives"),
@@ -151,3 +153,11 @@ def test_help_of_serve_names_variable_and_default_of_every_option() -> None:
         assert f"{told.description} [env var: {variable(ServiceSettings, name)}" in text, name
         if told.default not in (True, "", Path()):
             assert f"{variable(ServiceSettings, name)}; default: {told.default}]" in text, name
+
+
+def test_addresses_have_one_home() -> None:
+    """The log's default file and the default ports stand in the settings, and in no other module of the rooms."""
+    rooms = ("cli", "demo", "deploy", "monitoring", "registry", "services")
+    sources = [path for room in rooms for path in (ROOT / room).rglob("*.py")]
+    for pattern in (r"predictions\.db", r"= (?:300[0-4]|9090|9093)\b"):
+        assert not [path.name for path in sources if re.search(pattern, path.read_text())], pattern
