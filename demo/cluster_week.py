@@ -13,6 +13,7 @@ import numpy as np
 from contracts.errors import DataError, Unavailable
 from contracts.store import load_champion
 from contracts.workspace import Workspace
+from demo.evidence import Replay
 from demo.replay import read_token, replay
 from demo.rows import ID, MONTH, PREDICTED_AT, later_months
 from deploy.cluster.cluster import NAMESPACE, Cluster
@@ -43,24 +44,7 @@ def show(cluster: Cluster) -> bool:
             "`make cluster-demo` must find the cluster of this checkout, got none; `make cluster-up` first"
         )
     seconds, kubectl = dict[str, float](), Kubectl(cluster.kubeconfig)
-    workspace, week = Workspace(cluster.root), cluster.folder / "week.parquet"
-    champion, token = load_champion(workspace.store, workspace.public_key), read_token(workspace.token)
-    schema = champion.schema
-    model = json.loads(_get(f"http://{cluster.address('rest')}/v2/models/{schema.name}", token))["versions"][0]
-    logger.info("model %s answers", model)
-    # New to a model that was trained on what came before.
-    month, _ = later_months(workspace.features, champion.manifest.as_of)
-    rows = _write_week(workspace.features, month, week)
-    with step(f"{rows} {schema.subject.plural} over REST and gRPC, and their labels", seconds):
-        sent = replay(
-            week,
-            schema,
-            *(month, month),
-            rest=f"http://{cluster.address('rest')}",
-            grpc=cluster.address("grpc"),
-            token_file=workspace.token,
-            evidence=cluster.folder / "replay.json",
-        )
+    sent = _replay_week(cluster, seconds)
     with step("their rows in PostgreSQL", seconds):
         found = _count_rows(kubectl, sent.ids)
     with step("the monitor's job, and its result on the page", seconds):
@@ -72,9 +56,26 @@ def show(cluster: Cluster) -> bool:
     up = _say_targets(json.loads(_get(f"http://{cluster.address('prometheus')}/api/v1/targets")))
     with step("the Watchdog has reached Alertmanager", seconds):
         heard = _wait_for_watchdog(f"http://{cluster.address('alertmanager')}/api/v2/alerts")
-    answered = int((~np.isnan(sent.scores)).sum())
+    rows, answered = len(sent.ids), int((~np.isnan(sent.scores)).sum())
     logger.info("%d rows: %d answered, %d in PostgreSQL, %d labels", rows, answered, found, sent.labels)
     return up and heard and rows == answered == found
+
+
+def _replay_week(cluster: Cluster, seconds: dict[str, float]) -> Replay:
+    """The first days that are new to the champion: it was trained on what came before."""
+    workspace, week = Workspace(cluster.root), cluster.folder / "week.parquet"
+    champion, token = load_champion(workspace.store, workspace.public_key), read_token(workspace.token)
+    schema, rest = champion.schema, f"http://{cluster.address('rest')}"
+    model = json.loads(_get(f"{rest}/v2/models/{schema.name}", token))["versions"][0]
+    logger.info("model %s answers", model)
+    month, _ = later_months(workspace.features, champion.manifest.as_of)
+    rows = _write_week(workspace.features, month, week)
+    with step(f"{rows} {schema.subject.plural} over REST and gRPC, and their labels", seconds):
+        return replay(
+            week, schema, month, month,
+            rest=rest, grpc=cluster.address("grpc"), token_file=workspace.token,
+            evidence=cluster.folder / "replay.json",
+        )  # fmt: skip
 
 
 def _write_week(features: Path, month: str, week: Path) -> int:
