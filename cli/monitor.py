@@ -1,4 +1,4 @@
-"""What watches the service: the monitor, its page, and the receiver of alerts."""
+"""The monitor, its page, and the receiver of alerts."""
 
 import click
 

@@ -19,7 +19,12 @@ LABEL_DELAY_EDGES: Final = (60, 600, 3_600, 6 * 3_600, 24 * 3_600, 72 * 3_600)
 
 
 def _about(unit: str, low: float, high: float, reason: str, change: str) -> msgspec.Meta:
-    """Args: low, high: inclusive bounds. change: when another value is right."""
+    """What a threshold is about.
+
+    Args:
+        low, high: inclusive bounds.
+        change: when another value is right.
+    """
     return msgspec.Meta(ge=low, le=high, description=reason, extra={"unit": unit, "change": change})
 
 

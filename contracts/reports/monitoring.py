@@ -15,6 +15,8 @@ Method = Literal["wasserstein", "jensenshannon"]
 
 
 class FeatureText(Part, frozen=True):
+    """What a page says of a feature."""
+
     name: str
     description: str
 
@@ -51,6 +53,8 @@ class Release(Part, frozen=True):
 
 
 class ReferenceSize(Part, frozen=True):
+    """The sample of training rows that drift is measured against."""
+
     rows: int
 
 
@@ -137,7 +141,8 @@ class Window(Summary, frozen=True):
 
 
 class Monitoring(Part, frozen=True):
-    """
+    """The whole report.
+
     Attributes:
         generated_at: ISO instant, UTC.
         errors: refused and failed requests since the service started; None is unknown, and `errors_unknown` says why.

@@ -22,7 +22,7 @@ def alerts(objectives: Objectives) -> RuleFile:
             Group("windsock-service", service),
             Group("windsock-model", (_model_quality_low(objectives), _quality_unknown())),
             Group("windsock-data", data),
-            Group("windsock-watching", (_monitor_silent(objectives), _watchdog())),
+            Group("windsock-monitor", (_monitor_silent(objectives), _watchdog())),
         ),
     )
 

@@ -88,7 +88,11 @@ def check(root: Path, objectives: Objectives) -> None:
 
 
 def _board(name: str, metrics: str, description: str, rows: Rows) -> dict[str, Any]:
-    """Args: metrics: regular expression of the metrics whose jobs and instances can be chosen."""
+    """One dashboard as plain JSON data.
+
+    Args:
+        metrics: regular expression of the metrics whose jobs and instances can be chosen.
+    """
     board = (
         dashboard.Dashboard(f"Windsock / {name.capitalize()}")
         .uid(f"windsock-{name}")

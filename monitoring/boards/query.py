@@ -40,6 +40,7 @@ class Prometheus:
         self.url = url.rstrip("/")
 
     def get(self, path: str, **parameters: Any) -> Any:
+        """The data of an answer, decoded. `path` is below /api/v1/."""
         address = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
         if not address.startswith(("http://", "https://")):
             raise Unavailable(
@@ -56,6 +57,7 @@ class Prometheus:
             ) from error
 
     def range(self, expr: str, start: float, end: float, step: float) -> list[Series]:
+        """What a query gives from `start` to `end` (seconds since 1970), every `step` seconds."""
         answer = self.get("query_range", query=expr, start=start, end=end, step=step)
         found = []
         for series in answer["result"]:
@@ -81,6 +83,7 @@ def boards() -> dict[str, dict[str, Any]]:
 
 
 def panels(board: dict[str, Any]) -> list[dict[str, Any]]:
+    """Without the rows that are their headlines."""
     return [panel for panel in board["panels"] if panel["type"] != "row"]
 
 

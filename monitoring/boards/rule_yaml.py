@@ -4,7 +4,7 @@ import textwrap
 from dataclasses import dataclass
 from typing import Final, Literal
 
-WIDTH: Final = 120  # of a comment
+WIDTH: Final = 120  # characters of a line with a comment
 Severity = Literal["critical", "warning", "info", "none"]
 
 
@@ -45,7 +45,8 @@ class RuleFile:
 
 
 def percent(share: float) -> str:
-    """
+    """A share for people.
+
     >>> percent(0.01), percent(0.125)
     ('1 %', '12.5 %')
     """

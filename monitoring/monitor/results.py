@@ -16,10 +16,10 @@ from contracts.reports import decode_report, encode_report
 from contracts.reports.monitoring import Monitoring
 from monitoring.log.tables import PREDICTIONS, connect, hide_password
 
-HISTORY: Final = 168  # results
+HISTORY: Final = 168  # results that are kept: a week of hourly runs
 # Time-outs of PostgreSQL's client for a server that does not answer: the default is to wait for minutes.
 TIMEOUTS: Final = {"connect_timeout": "5", "tcp_user_timeout": "10000"}  # seconds, milliseconds
-METADATA: Final = sa.MetaData()  # the monitor's own: the service makes and knows the log's tables only
+METADATA: Final = sa.MetaData()  # tables of the monitor: the service makes and knows only those of the log
 REPORTS: Final = sa.Table(
     "monitor_reports",
     METADATA,

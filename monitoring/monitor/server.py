@@ -27,7 +27,7 @@ POLL_SECONDS: Final = 5.0
 STALE_SECONDS: Final = 30.0  # a question that takes longer counts as an unreachable database
 PROMETHEUS: Final = "text/plain; version=0.0.4; charset=utf-8"
 JSON: Final = {"Content-Type": "application/json"}
-# Our page has no script. Evidently's has its own inside; neither may ask another host for anything.
+# Content policies: our page has no script, Evidently's has its own inside; neither may load from another host.
 OURS: Final = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
 EVIDENTLY: Final = {
     "Content-Security-Policy": "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:",
@@ -48,13 +48,14 @@ class Poller:
         self._thread = threading.Thread(target=self._run, name="poller", daemon=True)
 
     def ask(self) -> None:
+        """Ask the database once, and keep what it said or why it did not."""
         before = self._trouble
         try:
             self.seen = results.newest(self.database_url)
             self._trouble = None
         except Unavailable as error:
             self._trouble = str(error)
-        except Exception:  # whatever it is, it must not end the thread
+        except Exception:  # any error: the thread that asks must go on
             logger.exception("The newest result cannot be read")
             self._trouble = "the newest result cannot be read; see the log of `windsock monitor serve`"
         self._asked = time.monotonic()

@@ -13,7 +13,7 @@ from monitoring.monitor.drift import Sample, compare
 from monitoring.statistics import quality
 
 PROTOCOLS: Final[tuple[Protocol, ...]] = get_args(Protocol)
-SAMPLE_ROWS: Final = 5_000  # of the rows that are compared, as many as the reference has: no distance moves by .05
+SAMPLE_ROWS: Final = 5_000  # rows that are compared, at most; as many as the reference has: no distance moves by .05
 SEED: Final = 0
 
 

@@ -1,7 +1,7 @@
-"""The end of the alarm chain: receives Alertmanager's webhook and writes each alert as one line.
+"""The receiver of Alertmanager's webhook: writes each alert to the log as one line (`windsock alerts`).
 
-It stands beside Alertmanager on the same loopback (`windsock alerts`), and is the place where a pager, a chat or, one
-day, a retraining is hooked in. Alertmanager repeats what is not acknowledged, so whatever acts here must be idempotent.
+A pager, a chat or an automatic reaction is connected here. Alertmanager sends an alert again until the receiver has
+acknowledged it, so whatever acts here must be idempotent.
 Body: https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
 """
 
@@ -43,7 +43,7 @@ def _line(alert: dict[str, Any]) -> str:
 
 
 class _Receiver(BaseHTTPRequestHandler):
-    timeout = 10  # seconds for a client that sends no more
+    timeout = 10  # seconds that a silent client is waited for
 
     def do_POST(self) -> None:
         try:
@@ -55,7 +55,7 @@ class _Receiver(BaseHTTPRequestHandler):
             self._answer(400)
             return
         for line in written:
-            # The heartbeat comes each minute: it is kept out of the way of what matters.
+            # The heartbeat comes each minute, so it is logged at a lower level than alerts.
             logger.log(logging.DEBUG if self.path == "/watchdog" else logging.INFO, "%s", line)
         self._answer(200)
 
@@ -68,11 +68,11 @@ class _Receiver(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name of the overridden argument
-        """Requests are not news; their alerts are."""
+        """Requests are not logged; the alerts in them are."""
 
 
 def receive(port: int) -> None:
-    """Serve on 127.0.0.1 until interrupted.
+    """Serve the webhook on 127.0.0.1 until interrupted.
 
     Raises:
         Unavailable: the port is taken.

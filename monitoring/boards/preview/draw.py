@@ -41,7 +41,12 @@ def threshold_color(panel: dict[str, Any], value: float) -> str:
 
 
 def panel(canvas: Canvas, box: Box, spec: dict[str, Any], lines: list[Line], span: tuple[float, float]) -> None:
-    """Args: spec: the panel's JSON; span: first and last second of the x axis."""
+    """Draw one panel.
+
+    Args:
+        spec: the panel's JSON.
+        span: first and last second of the x axis.
+    """
     canvas.rectangle(box, PANEL, edge=BORDER, radius=2)
     canvas.text(box.left + 10, box.top + 17, spec["title"], 14, bold=True)
     body = box.inner(10, 32, 12, 8)

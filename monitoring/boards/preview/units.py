@@ -18,7 +18,11 @@ _TIME: Final = (
 
 
 def formatted(value: float, unit: str, decimals: int | None = None) -> str:
-    """Args: decimals: None chooses three significant digits."""
+    """A value in a unit of Grafana's, for people.
+
+    Args:
+        decimals: None chooses three significant digits.
+    """
     if not math.isfinite(value):
         return "No data"
     if unit == "dateTimeAsIso":  # milliseconds

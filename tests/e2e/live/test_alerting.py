@@ -15,8 +15,8 @@ import pytest
 
 from deploy.local.processes import Program, one_running
 from deploy.local.stack import OBSERVABILITY, Ports
+from tests.support.local_prometheus import fetch, missing, ports, prometheus_running
 from tests.support.serving import free_ports, wait_until
-from tests.support.watching import fetch, missing, ports, watching
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=f"the alarm chain is not tested: {missing()}")
 needs_amtool = pytest.mark.skipif(shutil.which("amtool") is None, reason="amtool is not installed")
@@ -59,7 +59,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     at = ports()
     with HTTPServer(("127.0.0.1", at.alerts), Receiver) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        with watching(tmp_path_factory.mktemp("chain"), at):
+        with prometheus_running(tmp_path_factory.mktemp("chain"), at):
             yield Chain(at, received)
         server.shutdown()
 

@@ -1,4 +1,4 @@
-"""Every query of every panel, variable and rule returns data on a real Prometheus that watched a real service: with
+"""Every query of every panel, variable and rule returns data on a real Prometheus that monitored a real service: with
 answered and refused requests over both protocols, labels, and a restart in between (`pytest -m live`)."""
 
 import json
@@ -23,9 +23,9 @@ from deploy.local.stack import Ports
 from monitoring.boards import query
 from monitoring.boards.preview.render import render
 from services.generated import open_inference_pb2_grpc as pb_grpc
+from tests.support.local_prometheus import missing, ports, prometheus_running, without_monitor
 from tests.support.payloads import proto, records, rows
 from tests.support.serving import Server, Store, start, wait_until
-from tests.support.watching import missing, ports, watching, without_monitor
 
 pytestmark = [
     pytest.mark.live,
@@ -61,27 +61,27 @@ class Traffic:
 
 
 @dataclass
-class Watched:
+class Monitored:
     url: str
     traffic: Traffic
     folder: Path
 
 
 @pytest.fixture(scope="module")
-def watched(tmp_path_factory: pytest.TempPathFactory, artifact_store: Store) -> Iterator[Watched]:
+def monitored(tmp_path_factory: pytest.TempPathFactory, artifact_store: Store) -> Iterator[Monitored]:
     if trouble := without_monitor():
         pytest.skip(f"the dashboards' queries are not run: {trouble}")
-    folder, at = tmp_path_factory.mktemp("watched"), ports()
+    folder, at = tmp_path_factory.mktemp("monitored"), ports()
     settings: dict[str, Any] = {"rest_port": at.rest, "grpc_port": at.grpc, "metrics_port": at.metrics}
     traffic = Traffic(start(folder, artifact_store, **settings))
-    with watching(folder, at):
+    with prometheus_running(folder, at):
         _send_for(traffic, 8)
         assert traffic.server.stop() == 0  # the restart
         traffic.server = start(folder, artifact_store, **settings)
         try:
             _send_for(traffic, 8)
             with monitoring(folder, at, traffic.server, artifact_store):
-                yield Watched(f"http://127.0.0.1:{at.prometheus}", traffic, folder)
+                yield Monitored(f"http://127.0.0.1:{at.prometheus}", traffic, folder)
         finally:
             assert traffic.server.stop() == 0
 
@@ -105,49 +105,49 @@ def monitoring(folder: Path, at: Ports, server: Server, champion: Store) -> Iter
     assert process.returncode == 0
 
 
-def _empty(watched: Watched) -> list[str]:
-    result = query.run_queries(watched.url, MINUTES)
+def _empty(monitored: Monitored) -> list[str]:
+    result = query.run_queries(monitored.url, MINUTES)
     return [f"{q['dashboard']} / {q['panel']}: {q['expr']}" for q in result["queries"] if not q["points"]]
 
 
-def test_every_query_returns_data(watched: Watched) -> None:
+def test_every_query_returns_data(monitored: Monitored) -> None:
     empty = list[str]()
 
     def all_have_data() -> bool:
-        watched.traffic.send()
-        empty[:] = _empty(watched)
+        monitored.traffic.send()
+        empty[:] = _empty(monitored)
         return not empty
 
     assert processes.wait_until(all_have_data, WITHIN), "no data:\n" + "\n".join(empty)
-    options = ["--prometheus", watched.url, "--minutes", str(MINUTES), "--root", str(watched.folder)]
+    options = ["--prometheus", monitored.url, "--minutes", str(MINUTES), "--root", str(monitored.folder)]
     run = CliRunner().invoke(cli.main, ["dashboards", "check", *options])
     assert run.exit_code == 0, run.output
-    report = json.loads((watched.folder / "reports/dashboards.json").read_text())
+    report = json.loads((monitored.folder / "reports/dashboards.json").read_text())
     assert {q["dashboard"] for q in report["queries"]} == {"service", "model", "data", "rules"}
     assert all(q["series"] and q["points"] for q in report["queries"])
 
 
-def test_a_query_without_data_is_named(watched: Watched, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_query_without_data_is_named(monitored: Monitored, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     boards = query.boards()
     query.panels(boards["model"])[0]["targets"][0]["expr"] = "windsock_absent"
     monkeypatch.setattr(query, "boards", lambda: boards)
-    options = ["--prometheus", watched.url, "--minutes", "1", "--root", str(tmp_path)]
+    options = ["--prometheus", monitored.url, "--minutes", "1", "--root", str(tmp_path)]
     run = CliRunner().invoke(cli.main, ["dashboards", "check", *options])
     assert run.exit_code == 1
     assert "model / AUC above its alarm: windsock_absent" in run.output
 
 
-def test_each_dashboard_is_drawn(watched: Watched, tmp_path: Path) -> None:
-    render(watched.url, tmp_path, MINUTES)
+def test_each_dashboard_is_drawn(monitored: Monitored, tmp_path: Path) -> None:
+    render(monitored.url, tmp_path, MINUTES)
     for name in query.DASHBOARDS:
         picture = (tmp_path / f"{name}.png").read_bytes()
         assert picture.startswith(b"\x89PNG")
         assert len(picture) > 50_000
 
 
-def test_counters_survive_the_restart(watched: Watched) -> None:
+def test_counters_survive_the_restart(monitored: Monitored) -> None:
     """A restart resets the counters, which rate() knows: no rate is negative, none as large as a counter."""
-    at = query.Prometheus(watched.url)
+    at = query.Prometheus(monitored.url)
     now = time.time()
     wait_until(lambda: bool(at.range("sum(rate(windsock_requests_total[10s]))", now, time.time(), 1)), "rates", WITHIN)
     found = at.range("sum(rate(windsock_requests_total[10s]))", now - 60, time.time(), 1)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.local_prometheus import fetch, missing, ports, prometheus_running
 from tests.support.serving import Store, start, wait_until
-from tests.support.watching import fetch, missing, ports, watching
 
 pytestmark = [
     pytest.mark.live,
@@ -30,7 +30,7 @@ def test_a_service_that_dies_wakes_somebody_and_its_return_is_told(tmp_path: Pat
     def alarms() -> set[str]:
         return {one["labels"]["alertname"] for one in fetch(f"{prometheus}/alerts")["data"]["alerts"]}
 
-    with watching(tmp_path, at, ("alerts", "alertmanager", "prometheus")):
+    with prometheus_running(tmp_path, at, ("alerts", "alertmanager", "prometheus")):
         wait_until(is_up, "Prometheus must see the service")
         wait_until(lambda: "ServiceDown" not in alarms(), "a service that answers must be no alarm")
         server.kill()

@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 from deploy.local.processes import Program, start
+from tests.support.local_prometheus import fetch, missing, ports, without_monitor
 from tests.support.serving import Store, wait_until
-from tests.support.watching import fetch, missing, ports, without_monitor
 
 pytestmark = [
     pytest.mark.live,

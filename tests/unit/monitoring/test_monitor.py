@@ -158,8 +158,8 @@ def test_a_monitor_of_another_model_than_is_served_does_not_know(world: World, m
     """As after `kubectl rollout undo` of the service alone: the former model answers again, and it is not monitored."""
     monkeypatch.setattr("monitoring.monitor.summary.compare", lambda *_: ([], None))
     when = datetime(2013, 9, 20, 12)
-    watched = world.flights("watched", when, 240, 0.5, arrived=recently(hours=2))
-    world.log([*watched, *world.flights("before", when, 90, 0.5, digest="e" * 64, arrived=recently(hours=3))])
+    monitored = world.flights("monitored", when, 240, 0.5, arrived=recently(hours=2))
+    world.log([*monitored, *world.flights("before", when, 90, 0.5, digest="e" * 64, arrived=recently(hours=3))])
     assert world.run(files=False)["window"]["quality"] is not None
     world.log([*world.flights("undone", when, 120, 0.5, digest="e" * 64, arrived=recently(hours=1))])
     window = world.run(files=False)["window"]

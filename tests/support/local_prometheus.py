@@ -38,7 +38,9 @@ def ports() -> Ports:
 
 
 @contextlib.contextmanager
-def watching(folder: Path, at: Ports, names: tuple[str, ...] = ("alertmanager", "prometheus")) -> Iterator[None]:
+def prometheus_running(
+    folder: Path, at: Ports, names: tuple[str, ...] = ("alertmanager", "prometheus")
+) -> Iterator[None]:
     """Started in this order, answering, and ended afterwards."""
     configure(folder, at, pace=PACE)
     wanted = {program.name: program for program in programs(folder, at)}
