@@ -26,7 +26,7 @@ def test_tritonclient(server: Server, artifact_store: Store) -> None:
     expected = json.loads(server.ask(INFER, json_body(numeric, category))[1])["outputs"][0]["data"]
     complete = np.where(np.isnan(numeric), np.array([f.low for f in SCHEMA.numeric], np.float32), numeric)
     sent = {"numeric": json_numbers(numeric), "category": category.tolist(), "complete": complete.tolist()}
-    script = ROOT / "tests/support/stock_client.py"
+    script = Path(__file__).with_name("stock_client.py")
     done = subprocess.run(
         [PYTHON, script, server.rest.removeprefix("http://"), server.grpc, server.token],
         input=json.dumps(sent),
