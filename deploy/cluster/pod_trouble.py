@@ -1,4 +1,4 @@
-"""Why a workload is not ready, in half a sentence."""
+"""Why a workload is not ready, in half a sentence; and pods that only their deletion mends."""
 
 import json
 import re
@@ -50,3 +50,16 @@ def _state(pod: dict[str, Any]) -> str:
         if condition["status"] != "True" and condition.get("message"):
             return str(condition["message"])
     return str(pod["status"].get("phase", "unknown"))
+
+
+def replace_stuck(kubectl: Kubectl) -> None:
+    """A StatefulSet waits for a broken pod to become ready before it replaces it by a mended one: for ever."""
+    told = json.loads(kubectl("get", "statefulsets,pods", "--namespace", NAMESPACE, "--output", "json"))["items"]
+    wanted = {
+        one["metadata"]["name"]: one["status"].get("updateRevision") for one in told if one["kind"] == "StatefulSet"
+    }
+    for pod in (one for one in told if one["kind"] == "Pod"):
+        owner = pod["metadata"].get("ownerReferences", [{}])[0]
+        revision = pod["metadata"]["labels"].get("controller-revision-hash")
+        if owner.get("kind") == "StatefulSet" and revision != wanted.get(owner["name"]) and not is_ready(pod):
+            kubectl("delete", "pod", pod["metadata"]["name"], "--namespace", NAMESPACE, "--wait=false")

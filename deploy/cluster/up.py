@@ -15,7 +15,7 @@ from deploy.cluster.cluster import NAMESPACE, Cluster
 from deploy.cluster.images import GRAFANA, PUBLIC, Images, build, load, name_images, workers
 from deploy.cluster.manifests import find_model, render
 from deploy.cluster.nodes import address, ensure_nodes
-from deploy.cluster.pod_trouble import explain, is_ready
+from deploy.cluster.pod_trouble import explain, replace_stuck
 from deploy.cluster.preflight import check, find_nodes
 from deploy.cluster.secrets import ensure_secrets
 from deploy.cluster.subprocesses import APPLY, Kubectl, step
@@ -134,7 +134,7 @@ def _judge(kubectl: Kubectl, manifests: bytes) -> None:
 
 
 def _wait(kubectl: Kubectl, rollouts: tuple[str, ...]) -> None:
-    _replace_stuck(kubectl)
+    replace_stuck(kubectl)
     for rollout in rollouts:
         done = kubectl.attempt("rollout", "status", rollout, "--namespace", NAMESPACE, "--timeout=120s")
         if done.returncode != 0:
@@ -155,19 +155,6 @@ def _way_back(kubectl: Kubectl) -> str:
         return ""
     undo = f"kubectl rollout undo deployment/serving --namespace {NAMESPACE}"
     return f". The pods of before serve on; `{undo}` takes the change back"
-
-
-def _replace_stuck(kubectl: Kubectl) -> None:
-    """A StatefulSet waits for a broken pod to become ready before it replaces it by a mended one: for ever."""
-    told = json.loads(kubectl("get", "statefulsets,pods", "--namespace", NAMESPACE, "--output", "json"))["items"]
-    wanted = {
-        one["metadata"]["name"]: one["status"].get("updateRevision") for one in told if one["kind"] == "StatefulSet"
-    }
-    for pod in (one for one in told if one["kind"] == "Pod"):
-        owner = pod["metadata"].get("ownerReferences", [{}])[0]
-        revision = pod["metadata"]["labels"].get("controller-revision-hash")
-        if owner.get("kind") == "StatefulSet" and revision != wanted.get(owner["name"]) and not is_ready(pod):
-            kubectl("delete", "pod", pod["metadata"]["name"], "--namespace", NAMESPACE, "--wait=false")
 
 
 def _has_all_replicas(kubectl: Kubectl) -> bool:
