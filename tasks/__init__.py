@@ -3,6 +3,7 @@
     schema.py     SCHEMA: what is asked, what a model may see, in which units, bounds and words
     cleaning.py   `Cleaning`: raw files to checked tables
     windows.py    `Windows`: tables to predictions, and to the events that windows count
+    log_before_schema.py    only of a task that is older than schemas: `RENAMED`, see `log_columns_before_schema`
 
 Services and monitor import none of them: they take the schema from a model's manifest.
 """
@@ -114,6 +115,12 @@ def load_windows(name: str) -> Windows:
         ParameterError: as `load_schema`.
     """
     return cast(Windows, _part(name, "windows"))
+
+
+def log_columns_before_schema() -> dict[str, str]:
+    """What labels' columns of the prediction log were called before tasks had a schema, old name -> name now."""
+    older = [path.parent.name for path in Path(__file__).parent.glob("*/log_before_schema.py")]
+    return {old: new for name in older for old, new in _part(name, "log_before_schema").RENAMED.items()}
 
 
 def _part(name: str, part: str) -> Any:

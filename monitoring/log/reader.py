@@ -1,6 +1,7 @@
 """Reads the prediction log, rows joined with their labels, into arrays."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from contracts.errors import DataError
 from contracts.schema import Schema
-from monitoring.log.tables import LABELS, PREDICTIONS, connect, hide_password
+from monitoring.log.tables import LABELS, PREDICTIONS, check_tables, connect, hide_password
 
 _decode_numbers = msgspec.json.Decoder(list[float | None]).decode
 _decode_strings = msgspec.json.Decoder(list[str]).decode
@@ -134,9 +135,16 @@ def _rows(database_url: str, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         with engine.connect() as connection:
             return connection.execute(query).all()
     except sa.exc.SQLAlchemyError as error:
+        _refuse_old_tables(engine)
         raise DataError(
             f"`{hide_password(database_url)}` must be a prediction log, got: {getattr(error, 'orig', error)}; "
             "start the service once to make it"
         ) from error
     finally:
         engine.dispose()
+
+
+def _refuse_old_tables(engine: sa.Engine) -> None:
+    """A question that failed because an earlier version made the tables is answered with the way out."""
+    with suppress(sa.exc.SQLAlchemyError), engine.connect() as connection:
+        check_tables(connection)

@@ -14,7 +14,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from contracts.errors import ParameterError, Unavailable
+from contracts.errors import DataError, ParameterError, Unavailable
 from monitoring.log.spool import LabelRecord, PredictionRecord, Record
 
 logger = logging.getLogger(__name__)
@@ -57,10 +57,11 @@ _encode = msgspec.json.Encoder().encode
 
 
 def open_database(url: str) -> sa.Engine:
-    """An engine. A file takes writes; a server may be away, and `create_tables` is left to whoever writes first.
+    """An engine. A file takes writes; a server may be unreachable: then `create_tables` is left to who writes first.
 
     Raises:
         ParameterError: not a URL of SQLite or PostgreSQL.
+        DataError: tables of an earlier version.
         Unavailable: a file that cannot be opened or written, or a server that answers and refuses our tables.
     """
     try:
@@ -71,14 +72,10 @@ def open_database(url: str) -> sa.Engine:
             Path(address.database).parent.mkdir(parents=True, exist_ok=True)
         engine = connect(url)
         try:
-            create_tables(engine)
-            with engine.begin() as connection:  # nothing but a write tells whether writing works
-                connection.execute(sa.delete(LABELS).where(LABELS.c.row < 0))
-        except sa.exc.OperationalError as error:
-            if engine.dialect.name != "postgresql":
-                raise
-            # No reason not to serve: the spool bridges that, and a service that refused would fall with its database.
-            logger.warning("the prediction log is away, rows will wait in the spool: %s", str(error.orig).strip())
+            _prepare(engine)
+        except BaseException:
+            engine.dispose()
+            raise
     except (sa.exc.SQLAlchemyError, ImportError, OSError) as error:
         cause = getattr(error, "orig", None) or error
         raise Unavailable(
@@ -88,15 +85,51 @@ def open_database(url: str) -> sa.Engine:
     return engine
 
 
+def _prepare(engine: sa.Engine) -> None:
+    try:
+        create_tables(engine)
+        with engine.begin() as connection:  # nothing but a write tells whether writing works
+            connection.execute(sa.delete(LABELS).where(LABELS.c.row < 0))
+    except sa.exc.OperationalError as error:
+        if engine.dialect.name != "postgresql":
+            raise
+        # No reason not to serve: the spool bridges that, and a service that refused would fall with its database.
+        cause = str(error.orig).strip()
+        logger.warning("the prediction log is unreachable, rows will wait in the spool: %s", cause)
+
+
 def create_tables(engine: sa.Engine) -> None:
-    """Those that are missing. Services that start at the same moment on an empty database wait for each other."""
+    """Make tables that are missing. Services that start at once on an empty database wait for each other.
+
+    Raises:
+        DataError: there are tables of an earlier version; nothing was made.
+    """
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":  # there, IF NOT EXISTS alone is no help against one that is being made
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+        check_tables(connection)
         for table in METADATA.sorted_tables:
             connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
             for index in table.indexes:
                 connection.execute(sa.schema.CreateIndex(index, if_not_exists=True))
+
+
+def check_tables(connection: sa.Connection) -> None:
+    """Refuse tables that are there with other columns.
+
+    Raises:
+        DataError: names the columns, and the command that renews them.
+    """
+    inspector = sa.inspect(connection)
+    for table in METADATA.sorted_tables:
+        if not inspector.has_table(table.name):
+            continue
+        found, expected = [column["name"] for column in inspector.get_columns(table.name)], table.columns.keys()
+        if missing := [name for name in expected if name not in found]:
+            raise DataError(
+                f"the table `{table.name}` of the prediction log must have {', '.join(missing)}, got the columns "
+                f"{', '.join(found)}: an earlier version made it; stop what uses it and run `windsock log migrate`"
+            )
 
 
 def connect(url: str) -> sa.Engine:

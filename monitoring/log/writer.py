@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 CHUNK_BYTES: Final = 128 * 2**10  # read and inserted at once: about 200 single rows
 IDLE_SECONDS: Final = 0.2  # between looks at a spool without news
-BACK_OFF_SECONDS: Final = (0.1, 5.0)  # first and longest wait for a database that is away
+BACK_OFF_SECONDS: Final = (0.1, 5.0)  # first and longest wait for a database that is unreachable
 FLUSH_PAUSE_SECONDS: Final = 0.5  # longest wait once the service ends
 LAST_TRY_SECONDS: Final = 1.0  # for a chunk that is on its way when the time for the end is over
 
@@ -45,7 +45,7 @@ class Writer:
         self._thread.start()
 
     def stop(self, seconds: float) -> None:
-        """Move what is left and end. A database that is away is tried for so long; its rows stay in the spool."""
+        """Move what is left and end. An unreachable database is tried for so long; its rows stay in the spool."""
         self._spool.close_active()
         self._stopping.set()
         self._thread.join(seconds)
@@ -95,7 +95,7 @@ class Writer:
             self._move_all()
         except Exception as error:  # noqa: BLE001 - whatever it is, a writer that ends would move nothing any more
             if not self.is_waiting():
-                logger.warning("the prediction log is away, rows wait in the spool: %s", error)
+                logger.warning("the prediction log is unreachable, rows wait in the spool: %s", error)
             pause, self._wait = self._wait, min(2 * self._wait, longest)
             self._metrics.database_up.set(0)
             return pause
@@ -106,7 +106,7 @@ class Writer:
         return IDLE_SECONDS
 
     def _move_all(self) -> None:
-        if not self._has_tables:  # a database that was away at the start may be empty
+        if not self._has_tables:  # a database that was unreachable at the start may be empty
             create_tables(self._engine)
             self._has_tables = True
         for segment in self._spool.segments():

@@ -21,6 +21,7 @@ from contracts.settings import ServiceSettings, clean_environment, to_environmen
 from contracts.settings.ports import check_free
 from contracts.store import load_champion
 from contracts.tokens import ensure_token
+from monitoring.log.migrate import refuse_old_lines
 from monitoring.log.tables import open_database
 from services.process.worker_metrics import merged_metrics
 
@@ -43,6 +44,7 @@ def serve(settings: ServiceSettings) -> int:
         host = settings.metrics_host if name == "metrics" else settings.host
         check_free(f"{name}_port", host, getattr(settings, f"{name}_port"), f"--{name}-port")
     _check_spool(settings.spool)
+    refuse_old_lines(settings.spool)
     open_database(settings.database).dispose()
     if settings.auth:
         made = ensure_token(settings.token_file)

@@ -22,6 +22,7 @@ from contracts.errors import Unavailable
 from contracts.settings import ServiceSettings
 from contracts.store import load_champion
 from contracts.tokens import read_token
+from monitoring.log.migrate import refuse_old_lines
 from monitoring.log.spool import Spool
 from monitoring.log.tables import open_database
 from monitoring.log.writer import Writer
@@ -161,6 +162,7 @@ class Worker:
 
 def _open(settings: ServiceSettings, artifact: Artifact, metrics: Metrics) -> tuple[Predictor, Writer]:
     engine = open_database(settings.database)
+    refuse_old_lines(settings.spool)
     spool = Spool(settings.spool)
     return Predictor(artifact, spool, metrics), Writer(spool, engine, metrics)
 

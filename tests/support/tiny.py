@@ -1,14 +1,27 @@
 """A tiny real model: a schema's inputs and output with some fixed arithmetic, packed and signed like a real one."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import model_signing
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from contracts.artifact import INPUT_CATEGORY, INPUT_NUMERIC, OUTPUT, Git
+from contracts.artifact import (
+    INPUT_CATEGORY,
+    INPUT_NUMERIC,
+    MANIFEST,
+    OUTPUT,
+    PROVENANCE,
+    SIGNATURE,
+    Git,
+    sha256,
+    signing_config,
+)
 from contracts.reference import Reference, pack
 from contracts.schema import Schema
 from registry.keys import signing_keys
@@ -100,3 +113,24 @@ def write_store(folder: Path, model: bytes | None = None, schema: Schema = SCHEM
     (folder / "candidate").rename(target)
     (folder / "store/champion").write_text(artifact.digest)
     return artifact.digest
+
+
+def forge(folder: Path, digest: str, change: Callable[[dict[str, Any]], None]) -> str:
+    """Change the champion's manifest and sign it anew, as somebody with the key could. Returns its digest."""
+    artifact = folder / "store" / digest
+    manifest = json.loads((artifact / MANIFEST).read_bytes())
+    change(manifest)
+    content = json.dumps(manifest).encode()
+    (artifact / MANIFEST).write_bytes(content)
+    provenance = json.loads((artifact / PROVENANCE).read_bytes()) | {"digest": sha256(content)}
+    (artifact / PROVENANCE).write_text(json.dumps(provenance))
+    (artifact / SIGNATURE).unlink()
+    (
+        model_signing.signing.Config()
+        .use_elliptic_key_signer(private_key=signing_keys(folder).private)
+        .set_hashing_config(signing_config())
+        .sign(artifact, artifact / SIGNATURE)
+    )
+    artifact.rename(folder / "store" / sha256(content))
+    (folder / "store/champion").write_text(sha256(content))
+    return sha256(content)

@@ -23,7 +23,7 @@ def test_it_starts_on_the_spool_and_the_next_start_moves_the_rows(tmp_path: Path
     wait_until(lambda: b"windsock_database_up 0.0" in metrics(server), "the metric of the database")
     assert b"windsock_spool_unmoved_rows 2.0" in metrics(server)
     assert server.stop() == 0, server.log()
-    assert "the prediction log is away, rows will wait in the spool" in server.log()
+    assert "the prediction log is unreachable, rows will wait in the spool" in server.log()
     assert "2 rows are not in the database" in server.log()
     assert "hunter2" not in server.log()
     again = start(tmp_path, artifact_store)

@@ -23,7 +23,7 @@ from registry.keys import signing_keys
 from tasks.flights.schema import SCHEMA
 from tests.support.payloads import records, rows
 from tests.support.serving import Server, Store, descendants, start, wait_until
-from tests.support.tiny import CARRIERS, tiny_model, write_store
+from tests.support.tiny import CARRIERS, forge, tiny_model, write_store
 
 
 def copy(store: Store, folder: Path) -> Store:
@@ -76,6 +76,26 @@ def _state_is_a_file(_: Store, folder: Path) -> dict[str, object]:
 def _empty_token(_: Store, folder: Path) -> dict[str, object]:
     (folder / "token").write_text("\n")
     return {"token_file": folder / "token"}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda m: m.update(format=1), "must have a manifest of format 2, got 1"),
+        (lambda m: m.update(schema_hash="0" * 64), "must have a schema of hash 000000000000"),
+        (lambda m: m["schema"]["numeric"][0].update(high=9_999), "must have a schema of hash"),
+    ],
+)
+def test_a_signed_model_of_another_format_or_schema_is_refused_with_what_to_do(
+    tmp_path: Path, change: Callable[[dict[str, Any]], None], expected: str
+) -> None:
+    write_store(tmp_path)
+    digest = forge(tmp_path, (tmp_path / "store/champion").read_text(), change)
+    server = start(tmp_path, Store(tmp_path / "store", tmp_path / "signing.pub", digest), wait=False)
+    assert server.process.wait(timeout=60) == 1
+    (error,) = [line for line in server.log().splitlines() if line.startswith("Error: ")]
+    assert expected in error
+    assert "`dvc repro --force --single-item package`, then `windsock release`" in error
 
 
 REFUSED_STARTS: dict[str, tuple[Callable[[Store, Path], dict[str, object]], str]] = {

@@ -260,7 +260,7 @@ def test_database_must_be_one_we_know_and_take_writes(tmp_path: Path) -> None:
 def test_a_server_that_is_away_is_told_of_and_waited_for(caplog: pytest.LogCaptureFixture) -> None:
     engine = open_database("postgresql+psycopg://user:hunter2@127.0.0.1:9/log")
     engine.dispose()
-    assert "the prediction log is away, rows will wait in the spool: connection failed" in caplog.text
+    assert "the prediction log is unreachable, rows will wait in the spool: connection failed" in caplog.text
     assert "hunter2" not in caplog.text
 
 
