@@ -1,9 +1,10 @@
-"""The monitor, its page, and the receiver of alerts."""
+"""The monitor, its page, the receiver of alerts, and the prediction log that they read."""
 
 import click
 
 from cli.options import command
-from contracts.settings import MonitorSettings
+from contracts.errors import ParameterError
+from contracts.settings import LogSettings, MonitorSettings
 
 
 @click.group(invoke_without_command=True)
@@ -49,3 +50,29 @@ def alerts(settings: MonitorSettings) -> None:
     from monitoring.monitor.webhook import receive
 
     receive(settings.alerts_port)
+
+
+@click.group()
+def log() -> None:
+    """Look after the prediction log: renew one that an earlier version wrote."""
+
+
+@log.command()
+@command(LogSettings, "root", "state", database_url="database")
+def migrate(settings: LogSettings) -> None:
+    """Renew a log that an earlier version wrote: its database and what waits in its spool. Stop the service first."""
+    from monitoring.log.migrate import migrate_log
+
+    try:
+        from tasks import log_columns_before_schema
+    except ModuleNotFoundError as error:
+        raise ParameterError(
+            "`windsock log migrate` must run in a checkout, got an image, which has no tasks; run it there, with the "
+            "address of the log as --database"
+        ) from error
+    done = migrate_log(settings.database, settings.spool, log_columns_before_schema())
+    if not done.database and not done.segments:
+        click.echo("nothing to migrate: the log is this version's")
+        return
+    click.echo(f"columns of the database: {'renamed' if done.database else 'already new'}")
+    click.echo(f"segments of the spool: {done.segments} rewritten")

@@ -31,7 +31,7 @@ from services.wire.protocol import check_model, check_outputs
 from services.wire.tensors import ModelTensors, Tensor, as_text, assemble
 
 MAX_CONCURRENT: Final = 256  # calls at once; more are refused with RESOURCE_EXHAUSTED
-CALL_GRACE_MS: Final = 10_000  # for calls that are in flight when their connection has become too old
+CALL_GRACE_MS: Final = 10_000  # for unanswered calls when their connection has become too old
 _CONTENTS: Final = {INPUT_NUMERIC: "fp32_contents", INPUT_CATEGORY: "bytes_contents"}
 
 
@@ -191,5 +191,5 @@ class GrpcServer:
         await self._health.enter_graceful_shutdown()
 
     async def stop(self, grace: float) -> None:
-        """New calls are refused at once; those in flight have `grace` seconds."""
+        """Refuse new calls at once; unanswered ones have `grace` seconds."""
         await self._server.stop(grace)
