@@ -111,5 +111,7 @@ def test_prometheus_and_alertmanager_run_the_very_files_of_the_project(tmp_path:
     configure(tmp_path, Ports(), jobs=("prometheus",), pace="1s")
     assert yaml.safe_load((tmp_path / "targets/alertmanager.yml").read_text()) == []
     assert yaml.safe_load((tmp_path / "prometheus.yml").read_text())["global"]["scrape_interval"] == "1s"
+    configure(tmp_path, Ports(), rules={"alerts.yml": "of a workspace"})
+    assert (tmp_path / "rules/alerts.yml").read_text() == "of a workspace"
     configure(tmp_path, Ports(alerts=4321))
     assert (tmp_path / "alertmanager.yml").read_text().count("http://127.0.0.1:4321/") == 4
