@@ -29,7 +29,8 @@ OnEpoch = Callable[[str, Epoch], None]  # ("train" or "fine-tune", epoch)
 
 @dataclass(frozen=True, slots=True)
 class CompressionSettings:
-    """
+    """How student and control are made.
+
     Attributes:
         hidden: units of each hidden layer, before pruning.
         prune: share of each hidden layer's units that is cut.

@@ -109,6 +109,7 @@ class Network(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Linear(width, 1))
 
     def set_bins(self, bins: Bins) -> None:
+        """Take over fitted bins, in place."""
         self.encoding.lower.copy_(torch.from_numpy(bins.lower))
         self.encoding.scale.copy_(torch.from_numpy(bins.scale))
 
@@ -133,4 +134,5 @@ def build(architecture: Architecture, bins: Bins, seed: int) -> Network:
 
 
 def count_parameters(network: nn.Module) -> int:
+    """Numbers that training changes."""
     return sum(parameter.numel() for parameter in network.parameters())

@@ -19,7 +19,8 @@ def save(folder: Path, name: str, network: Network, vocabulary: Vocabulary) -> N
 
 
 def load(folder: Path, name: str) -> tuple[Network, Vocabulary]:
-    """
+    """A network in evaluation mode, and the vocabulary that its codes follow.
+
     Raises:
         DataError: a file is missing or damaged.
     """

@@ -18,6 +18,7 @@ NEUTRAL: Final = frozenset(
     {
         "contracts/errors.py",  # what is said when there is no output
         "contracts/files.py",  # how bytes get to the disk, not which
+        "contracts/objectives.py",  # those thresholds that a stage reads are parameters of it
         "contracts/reports/__init__.py",  # reads and writes reports; what is in them stands in their own modules
         "contracts/workspace.py",  # where files are: the paths below
         "pipelines/parameters.py",  # checks params.yaml; the values are dependencies themselves
@@ -49,7 +50,8 @@ class Stage:
         reports: git keeps them.
         metrics: reports that `dvc metrics` shows.
         params: keys of params.yaml.
-        objectives: it reads the workspace's objectives; their file is a dependency where there is one.
+        objectives: thresholds that it reads. Their defaults are parameters for DVC, in contracts/objectives.py; the
+            workspace's own file is a dependency where there is one, as DVC refuses one that is not there.
     """
 
     inputs: tuple[Path, ...] = ()
@@ -57,7 +59,7 @@ class Stage:
     reports: tuple[Path, ...] = ()
     metrics: tuple[Path, ...] = ()
     params: tuple[str, ...] = ("task",)
-    objectives: bool = False
+    objectives: tuple[str, ...] = ()
 
 
 STAGES: Final = {
@@ -81,7 +83,7 @@ STAGES: Final = {
         outputs=(_AT.compressed,),
         metrics=(_AT.report("compression"),),
         params=("task", "as_of", "seed", "compress"),
-        objectives=True,
+        objectives=("student_bytes", "teacher_bytes"),
     ),
     "evaluate": Stage(
         inputs=(_AT.features, _AT.compressed, _AT.report("compression")),
@@ -111,8 +113,8 @@ _PLOTS: Final[list[Any]] = [
 ]
 
 
-def build(root: Path) -> str:
-    """Write `<root>/dvc.yaml` for the task that its params.yaml names; return the text.
+def build(root: Path) -> None:
+    """Write `<root>/dvc.yaml` for the task that its params.yaml names.
 
     Raises:
         ParameterError: no readable params.yaml, or a task that is not there.
@@ -123,9 +125,7 @@ def build(root: Path) -> str:
     workspace = Workspace(root)
     task = str(read_params(workspace.params).get("task"))
     load_schema(task)
-    content = render(root, task)
-    write_atomic(root / "dvc.yaml", content.encode())
-    return content
+    write_atomic(root / "dvc.yaml", render(root, task).encode())
 
 
 def render(root: Path, task: str) -> str:
@@ -133,14 +133,11 @@ def render(root: Path, task: str) -> str:
     import yaml
 
     code = os.path.relpath(CHECKOUT, root.resolve())
-    stages = {name: _entry(name, stage, task, code) for name, stage in STAGES.items()}
-    if Workspace(root).objectives.exists():
-        for name, stage in STAGES.items():
-            stages[name]["deps"] += [str(_AT.objectives)] if stage.objectives else []
+    stages = {name: _entry(name, stage, task, root, code) for name, stage in STAGES.items()}
     return _HEADER + yaml.safe_dump({"stages": stages, "plots": _PLOTS}, sort_keys=False, width=1000)
 
 
-def _entry(name: str, stage: Stage, task: str, code: str) -> dict[str, Any]:
+def _entry(name: str, stage: Stage, task: str, root: Path, code: str) -> dict[str, Any]:
     from pipelines.imports import closure
 
     needed = closure(CHECKOUT, f"pipelines.stages.{name}", task, NEUTRAL)
@@ -151,10 +148,14 @@ def _entry(name: str, stage: Stage, task: str, code: str) -> dict[str, Any]:
         deps |= {os.path.normpath(Path(code, f"pipelines/stages/{section}.py")) for section in SECTIONS}
     else:
         deps.add(str(_AT.parameters_checked))
+    thresholds = [f"Objectives.{threshold}" for threshold in stage.objectives]
+    defaults = os.path.normpath(Path(code, "contracts/objectives.py"))
+    if thresholds and Workspace(root).objectives.exists():
+        deps.add(str(_AT.objectives))
     entry = {
         "cmd": f"windsock stage {name}",
         "deps": sorted(deps),
-        "params": list(stage.params),
+        "params": [*stage.params, *([{defaults: thresholds}] if thresholds else [])],
         "outs": [*map(str, stage.outputs), *({str(path): {"cache": False}} for path in stage.reports)],
         "metrics": [{str(path): {"cache": False}} for path in stage.metrics],
     }

@@ -43,6 +43,7 @@ class Dataset:
 
     @property
     def labelled(self) -> Mask:
+        """[n] of bool."""
         return ~np.isnan(self.label)
 
     def where(self, mask: Mask) -> "Dataset":
@@ -72,7 +73,8 @@ class Split:
 
 
 def read_dataset(workspace: Workspace, schema: Schema) -> Dataset:
-    """
+    """All rows of the table of features, in its order.
+
     Raises:
         DataError: data/features.parquet is missing or damaged.
     """
@@ -90,7 +92,8 @@ def read_dataset(workspace: Workspace, schema: Schema) -> Dataset:
 
 
 def split(dataset: Dataset, as_of: date, schema: Schema) -> Split:
-    """
+    """Parts by what was known on `as_of`, and a month before it.
+
     Raises:
         ParameterError: `as_of` leaves a training part without both classes.
     """

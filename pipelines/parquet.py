@@ -37,7 +37,8 @@ def write(path: Path, table: ArrowTable) -> None:
 
 
 def read(path: Path, columns: Sequence[str] | None = None) -> ArrowTable:
-    """
+    """A table as it was written.
+
     Args:
         columns: names to read; None is all of them.
 

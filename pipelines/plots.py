@@ -35,7 +35,8 @@ _NAMES: Final = {
 
 
 def auc_by_month(path: Path, schema: Schema, months: Mapping[str, list[MonthQuality]], released: str) -> None:
-    """
+    """Draw a line a model.
+
     Args:
         schema: its words name what is ranked.
         months: model -> its months.

@@ -16,7 +16,8 @@ from pipelines.parameters import GENERAL, check_params, read_params
 
 
 def run_stage(name: str, root: Path) -> None:
-    """
+    """Run the stage in the workspace at `root`, with what it reads of params.yaml there.
+
     Raises:
         ParameterError: a key of params.yaml that the stage reads is missing or wrong.
         WindsockError: whatever the stage raises.

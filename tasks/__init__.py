@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """
+    """What `Cleaning.ingest` made of the source.
+
     Attributes:
         frames: table -> its rows, with the columns of `Cleaning.TABLES`; they may have more.
         done: table -> what happened to the rows of the source.
@@ -93,7 +94,8 @@ def task_names() -> list[str]:
 
 
 def load_schema(name: str) -> Schema:
-    """
+    """What the task asks, and what a model of it may see.
+
     Raises:
         ParameterError: no such task; the message lists those that are there.
         SchemaInvalid: names the field and the rule.
@@ -102,7 +104,8 @@ def load_schema(name: str) -> Schema:
 
 
 def load_cleaning(name: str) -> Cleaning:
-    """
+    """How its raw files become tables.
+
     Raises:
         ParameterError: as `load_schema`.
     """
@@ -110,7 +113,8 @@ def load_cleaning(name: str) -> Cleaning:
 
 
 def load_windows(name: str) -> Windows:
-    """
+    """How its tables become predictions and events.
+
     Raises:
         ParameterError: as `load_schema`.
     """

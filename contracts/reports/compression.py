@@ -36,12 +36,15 @@ class Limits(Part, frozen=True):
 
 
 class Steps(Part, frozen=True):
+    """What each small network went through, in order."""
+
     student: list[StepReport]
     control: list[StepReport]
 
 
 class CompressionReport(Part, frozen=True):
-    """
+    """The decision, and what it rests on.
+
     Attributes:
         auc_loss: AUC of the teacher less that of the student.
         auc_gain_over_control: AUC of the student less that of the control, the same net trained on labels.

@@ -8,6 +8,8 @@ from contracts.reports.quality import Interval, Quality
 
 
 class MonthQuality(Quality, frozen=True, kw_only=True):
+    """`month`: "2013-07"."""
+
     month: str
 
 
@@ -25,7 +27,8 @@ class ModelMonths(Part, frozen=True):
 
 
 class EvaluationReport(Part, frozen=True):
-    """
+    """What each model would have done in production.
+
     Attributes:
         months, mean_auc: of the released model.
         unlabelled: month -> rows that were left out, as they have no label.

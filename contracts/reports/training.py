@@ -16,6 +16,8 @@ class EpochPoint(Part, frozen=True):
 
 
 class RefitPoint(Part, frozen=True):
+    """An epoch on all rows, where nothing is left to measure on."""
+
     epoch: int
     train_loss: float
 
@@ -31,7 +33,8 @@ class PartSizes(Part, frozen=True):
 
 
 class TrainingReport(Part, frozen=True):
-    """
+    """How the number of epochs was chosen, and what it gave.
+
     Attributes:
         as_of: ISO date; nothing from this day or later was used.
         epochs: number that was chosen on the validation month.

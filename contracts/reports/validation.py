@@ -6,6 +6,8 @@ from contracts.reports import Part
 
 
 class ValidTable(Part, frozen=True):
+    """A table that keeps its contract; no two rows share a `key`."""
+
     rows: int
     columns: int
     key: list[str]

@@ -5,7 +5,7 @@ when it loses no more than `max_auc_loss` to its teacher. Then student and contr
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final, Literal
@@ -17,7 +17,7 @@ from pydantic import Field
 
 from contracts.artifact import Released
 from contracts.files import write_atomic
-from contracts.objectives import Objectives, load_objectives
+from contracts.objectives import load_objectives
 from contracts.reference import REFERENCE_ROWS, Reference, pack
 from contracts.reports import write_report
 from contracts.reports.compression import CompressionReport, Limits, ModelReport, StepReport, Steps
@@ -79,7 +79,8 @@ class Family:
 
 
 def main(workspace: Workspace, *, task: str, as_of: date, seed: int, parameters: Parameters) -> None:
-    """
+    """Write artifacts/compress, and which model is released.
+
     Raises:
         DataError: an input is missing or damaged.
         ParameterError: `as_of` leaves nothing to learn from, or objectives.yaml sets what it may not.
@@ -92,31 +93,28 @@ def main(workspace: Workspace, *, task: str, as_of: date, seed: int, parameters:
     for name, steps in final.members().items():
         write_atomic(workspace.compressed / f"{name}.onnx", steps[-1].model)
     write_atomic(workspace.compressed / "reference.npz", _reference(parts.refit, seed))
-    max_bytes = allowed_bytes(load_objectives(workspace.objectives))
-    report = _report(as_of, parameters.max_auc_loss, max_bytes, parts.validation, chosen, final)
+    objectives = load_objectives(workspace.objectives)
+    sizes: dict[Released, int] = {"student": objectives.student_bytes, "teacher": objectives.teacher_bytes}
+    limits = {name: Limits(parameters.max_auc_loss, size) for name, size in sizes.items()}
+    report = _report(as_of, limits, parts.validation, chosen, final)
     logger.info("Released: the %s. %s", report.released, report.reason)
     write_report(workspace.report("compression"), report)
 
 
-def allowed_bytes(objectives: Objectives) -> dict[Released, int]:
-    """Size of each model's file, at most."""
-    return {"student": objectives.student_bytes, "teacher": objectives.teacher_bytes}
-
-
-def decide(loss: Interval, size: int, max_auc_loss: float, max_bytes: int) -> tuple[Released, str]:
+def decide(loss: Interval, size: int, limits: Limits) -> tuple[Released, str]:
     """Which model is released, and why.
 
     Args:
         loss: AUC of the teacher less AUC of the student, on the validation month.
         size: bytes of the student.
-        max_bytes: that the student may have.
+        limits: of the student.
     """
     found = f"The student loses {loss.difference:.4f} AUC (95 % interval {loss.low:.4f} to {loss.high:.4f})"
-    if loss.difference > max_auc_loss:
-        return "teacher", f"{found}, more than the {max_auc_loss:g} allowed."
-    if size > max_bytes:
-        return "teacher", f"{found}, but takes {size} bytes, more than the {max_bytes} allowed."
-    return "student", f"{found}, at most the {max_auc_loss:g} allowed, and takes {size} bytes."
+    if loss.difference > limits.max_auc_loss:
+        return "teacher", f"{found}, more than the {limits.max_auc_loss:g} allowed."
+    if size > limits.max_bytes:
+        return "teacher", f"{found}, but takes {size} bytes, more than the {limits.max_bytes} allowed."
+    return "student", f"{found}, at most the {limits.max_auc_loss:g} allowed, and takes {size} bytes."
 
 
 def make_family(
@@ -143,12 +141,7 @@ def make_family(
 
 
 def _report(
-    as_of: date,
-    max_auc_loss: float,
-    max_bytes: dict[Released, int],
-    validation: Dataset,
-    chosen: Family,
-    final: Family,
+    as_of: date, limits: Mapping[Released, Limits], validation: Dataset, chosen: Family, final: Family
 ) -> CompressionReport:
     """The decision, on the models of the phase that chooses, and the sizes of the final ones."""
     scores = {name: _score(steps[-1], validation) for name, steps in chosen.members().items()}
@@ -157,14 +150,14 @@ def _report(
         return quality.auc_difference_interval(validation.label, scores[a], scores[b], validation.day, _ROUNDS)
 
     loss = difference("teacher", "student")
-    released, reason = decide(loss, len(final.student[-1].model), max_auc_loss, max_bytes["student"])
-    models = {name: _told(steps[-1], scores[name], validation) for name, steps in final.members().items()}
+    released, reason = decide(loss, len(final.student[-1].model), limits["student"])
+    models = {name: _model_report(steps[-1], scores[name], validation) for name, steps in final.members().items()}
     return CompressionReport(
         format=1,
         as_of=as_of.isoformat(),
         released=released,
         reason=reason,
-        limits=Limits(max_auc_loss, max_bytes[released]),
+        limits=limits[released],
         auc_loss=loss,
         auc_gain_over_control=difference("student", "control"),
         steps=Steps(_steps(chosen.student, validation), _steps(chosen.control, validation)),
@@ -172,7 +165,7 @@ def _report(
     )
 
 
-def _told(step: Step, scores: Any, validation: Dataset) -> ModelReport:
+def _model_report(step: Step, scores: Any, validation: Dataset) -> ModelReport:
     """Size of a final model, and the quality of its like in the phase that chooses."""
     return ModelReport(
         **msgspec.structs.asdict(quality.measure(validation.label, scores)),

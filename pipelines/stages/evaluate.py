@@ -40,7 +40,8 @@ _COMPARED: Final = (
 
 
 def main(workspace: Workspace, *, task: str, as_of: date, seed: int) -> None:
-    """
+    """Write reports/evaluation.json and the pictures.
+
     Raises:
         DataError: an input is missing or damaged.
         ParameterError: `as_of` leaves no labelled rows after it, or nothing to learn from.

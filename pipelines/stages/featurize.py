@@ -22,7 +22,8 @@ logger = logging.getLogger(__name__)
 
 
 def main(workspace: Workspace, *, task: str) -> None:
-    """
+    """Write data/features.parquet.
+
     Raises:
         ContractViolation: a feature outside its contract, or a column that the task does not make.
         DataError: an ingested table is missing or unreadable.

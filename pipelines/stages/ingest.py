@@ -20,11 +20,14 @@ logger = logging.getLogger(__name__)
 
 
 class Parameters(Section):
+    """How much of the source is read."""
+
     keep_every: int = Field(ge=1, description="1 keeps all predictions, n every n-th in order of time")
 
 
 def main(workspace: Workspace, *, task: str, parameters: Parameters) -> None:
-    """
+    """Write data/ingested, a Parquet file a table.
+
     Raises:
         DataError: a file of the source is missing or damaged.
         ContractViolation: the task made other columns than its tables have.

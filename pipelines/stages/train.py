@@ -50,7 +50,8 @@ class Parameters(Section):
 def main(
     workspace: Workspace, *, task: str, as_of: date, seed: int, parameters: Parameters, params: Mapping[str, Any]
 ) -> None:
-    """
+    """Write artifacts/train, and the run's record in MLflow.
+
     Args:
         params: the whole of params.yaml, for MLflow's record.
 

@@ -16,7 +16,8 @@ logger = logging.getLogger(__name__)
 
 
 def main(workspace: Workspace, *, task: str) -> None:
-    """
+    """Write reports/validation.json, or refuse the tables.
+
     Raises:
         ContractViolation: names table, column, number of rows and rule of the first breach.
         DataError: a table is missing or unreadable.

@@ -55,6 +55,15 @@ def first_after(
 
     An hour that the clock shows twice counts twice, so its first pass is taken when that is still to come. An hour
     that the clock skips is read as the moment of the skip.
+
+    A flight that leaves New York at 8:00 p.m. (midnight UTC) and is due at 23:30 in Los Angeles; one that is due at
+    1:30 in the night when New York's clock shows that twice, at 5:30 and 6:30 UTC:
+
+    >>> left = pd.Series(pd.to_datetime(["2013-07-05 00:00", "2013-11-03 03:00"]))
+    >>> due = minute_of_day(pd.Series([2330, 130]))
+    >>> zone = pd.Series(["America/Los_Angeles", "America/New_York"])
+    >>> first_after(left, due, zone).astype(str).tolist()
+    ['2013-07-05 06:30:00', '2013-11-03 05:30:00']
     """
     parts = [_first_after(instant[rows], minute[rows], str(name)) for name, rows in zone.groupby(zone).groups.items()]
     return pd.concat(parts).reindex(instant.index)

@@ -1,5 +1,6 @@
 """Who may learn from which row: only those whose label was known at the time."""
 
+import doctest
 from datetime import date
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from contracts.errors import DataError, ParameterError
 from contracts.workspace import Workspace
 from pipelines.dataset import Dataset, read_dataset, split
+from tasks import zones
 from tasks.flights.schema import SCHEMA
 
 # (about, outcome_at, label), UTC. New York is 4 hours behind in summer: July begins at 04:00 UTC.
@@ -69,3 +71,7 @@ def test_a_date_that_leaves_nothing_to_learn_from_is_named(day: str, words: str)
 def test_a_missing_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"features\.parquet.*dvc repro"):
         read_dataset(Workspace(tmp_path), SCHEMA)
+
+
+def test_the_examples_of_the_calendar_are_true() -> None:
+    assert doctest.testmod(zones) == doctest.TestResults(failed=0, attempted=2)

@@ -28,7 +28,7 @@ from models.score import score
 from pipelines import checkpoint, parquet
 from pipelines.dataset import Split, read_dataset, split
 from pipelines.stages import compress, evaluate, train
-from pipelines.stages.compress import allowed_bytes, decide
+from pipelines.stages.compress import decide
 from registry import tracking
 from registry.connection import connected
 from tasks.flights.schema import SCHEMA
@@ -52,8 +52,9 @@ GOOD = compress.Parameters(
     calibration_rows=1000,
     max_auc_loss=0.05,
 )
-ALLOWED = allowed_bytes(Objectives())
 HOPELESS = GOOD.model_copy(update={"epochs": 1, "finetune_epochs": 0, "learning_rate": 1e-9})
+OBJECTIVES = Objectives()
+LIMITS = Limits(0.002, OBJECTIVES.student_bytes)
 RECORD = {"as_of": "2013-07-01", "train": TRAIN.model_dump()}  # for MLflow
 
 
@@ -145,7 +146,7 @@ def test_training_is_tracked_by_its_weights(root: Path) -> None:
 def test_the_student_is_released_when_it_keeps_up(root: Path) -> None:
     report = _compression(root)
     assert report.released == "student"
-    assert report.limits == Limits(0.05, ALLOWED["student"])
+    assert report.limits == Limits(0.05, OBJECTIVES.student_bytes)
     loss = report.auc_loss
     assert loss.low <= loss.difference <= loss.high
     assert roc(report.teacher) - roc(report.student) == pytest.approx(loss.difference, abs=1e-9)
@@ -222,11 +223,11 @@ def test_a_hopeless_student_is_not_released(root: Path, tmp_path: Path) -> None:
         (0.002, 40_000, "student"),
         (-0.01, 40_000, "student"),
         (0.0021, 40_000, "teacher"),
-        (0.0, ALLOWED["student"] + 1, "teacher"),
+        (0.0, LIMITS.max_bytes + 1, "teacher"),
     ],
 )
 def test_what_is_released(loss: float, size: int, released: str) -> None:
-    assert decide(Interval(loss - 0.002, loss, loss + 0.002), size, 0.002, ALLOWED["student"])[0] == released
+    assert decide(Interval(loss - 0.002, loss, loss + 0.002), size, LIMITS)[0] == released
 
 
 def test_damaged_inputs_are_named(root: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Windows at their edges, on hand-made events."""
 
+import doctest
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 
 from contracts.schema import Window
+from pipelines import rolling
 from pipelines.features import connection
 from pipelines.rolling import latest, totals
 from tasks.instants import minute
@@ -99,3 +101,8 @@ def test_minutes_do_not_depend_on_a_zone() -> None:
             database.raw_sql(f"SET TimeZone = '{zone}'")
             got = database.to_pandas(minute(ibis.memtable(pd.DataFrame({"t": [instant]}))["t"]))
             assert got.tolist() == [(instant - datetime(1970, 1, 1)) // timedelta(minutes=1)]
+
+
+def test_the_examples_are_true() -> None:
+    done = doctest.testmod(rolling)
+    assert (done.failed, done.attempted > 0) == (0, True)

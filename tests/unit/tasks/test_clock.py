@@ -1,5 +1,6 @@
 """Local clocks to UTC: against a search minute by minute, and at the edges of daylight saving time."""
 
+import doctest
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -84,3 +85,7 @@ def test_minutes_of_nothing_are_nothing_and_never_warn() -> None:
         found = clock.minutes(count)
         assert (found.isna() == count.isna()).all()
         assert set(found.dropna()) == {pd.Timedelta(minutes=-7)}
+
+
+def test_the_example_is_true() -> None:
+    assert doctest.testmod(clock) == doctest.TestResults(failed=0, attempted=4)
