@@ -88,21 +88,18 @@ def run(
         Unavailable: the database takes no result.
     """
     workspace = Workspace(root)
-    objectives = load_objectives(workspace.objectives)
-    artifact = load_champion(store, public_key)
-    sample = unpack(artifact.reference, artifact.schema)
-    champion = Champion(artifact, Sample(sample.numeric, sample.category), objectives)
+    champion = _champion(workspace, store, public_key)
     now = datetime.now(UTC)
     pages: Pages = {}
-    names = wanted_months(database_url, artifact.schema.calendar, first, last)
+    names = wanted_months(database_url, champion.schema.calendar, first, last)
     counted, why = errors(metrics_url)
-    made = artifact.manifest
+    limits, made = champion.objectives, champion.artifact.manifest
     report = Monitoring(
         format=FORMAT,
         generated_at=now.isoformat(timespec="seconds"),
-        task=Task.of(artifact.schema),
-        limits=Limits(objectives.quality_margin, objectives.monitor_silent_hours),
-        release=Release(artifact.digest, made.released, made.as_of, made.metrics),
+        task=Task.of(champion.schema),
+        limits=Limits(limits.quality_margin, limits.monitor_silent_hours),
+        release=Release(champion.artifact.digest, made.released, made.as_of, made.metrics),
         reference=ReferenceSize(len(champion.reference)),
         months=tuple(_month(name, database_url, champion, pages) for name in names),
         window=_window(database_url, now, champion, pages),
@@ -115,6 +112,12 @@ def run(
         write_report(workspace.report("monitoring"), report)
     results.save(database_url, report, pages)
     return report
+
+
+def _champion(workspace: Workspace, store: Path, public_key: Path) -> Champion:
+    artifact = load_champion(store, public_key)
+    sample = unpack(artifact.reference, artifact.schema)
+    return Champion(artifact, Sample(sample.numeric, sample.category), load_objectives(workspace.objectives))
 
 
 def _month(month: str, database_url: str, champion: Champion, pages: Pages) -> Month:
