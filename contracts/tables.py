@@ -43,7 +43,7 @@ _KEYS = (
     Column("label", "boolean", nullable=True),  # null: never labelled
 )
 if tuple(column.name for column in _KEYS) != KEY_COLUMNS:
-    raise AssertionError("the columns that contracts/schema.py reserves are those that stand here")
+    raise AssertionError("the columns that contracts/schema/ reserves are those that stand here")
 
 
 def feature_table(schema: Schema) -> Table:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from contracts.errors import Unavailable
 from contracts.files import write_atomic
-from contracts.tokens import ensure_token, read_token
+from contracts.settings.tokens import ensure_token, read_token
 from deploy.cluster.cluster import NAMESPACE
 from deploy.cluster.subprocesses import Kubectl
 

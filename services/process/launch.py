@@ -19,8 +19,8 @@ from typing import Any, Final
 from contracts.errors import Unavailable
 from contracts.settings import ServiceSettings, clean_environment, to_environment
 from contracts.settings.ports import check_free
+from contracts.settings.tokens import ensure_token
 from contracts.store import load_champion
-from contracts.tokens import ensure_token
 from monitoring.log.migrate import refuse_old_lines
 from monitoring.log.tables import open_database
 from services.process.worker_metrics import merged_metrics

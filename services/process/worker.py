@@ -20,8 +20,8 @@ from prometheus_client import start_http_server
 from contracts.artifact import Artifact
 from contracts.errors import Unavailable
 from contracts.settings import ServiceSettings
+from contracts.settings.tokens import read_token
 from contracts.store import load_champion
-from contracts.tokens import read_token
 from monitoring.log.migrate import refuse_old_lines
 from monitoring.log.spool import Spool
 from monitoring.log.tables import open_database

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from contracts.errors import Unauthenticated
-from contracts.tokens import ensure_token, read_token
+from contracts.settings.tokens import ensure_token, read_token
 from services.core.auth import Guard
 
 
