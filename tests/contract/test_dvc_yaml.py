@@ -60,7 +60,7 @@ def test_code_a_stage_depends_on_is_its_import_closure(stage: str) -> None:
     starts = {f"pipelines.stages.{stage}", *(part for part in parts if part.split(".")[-1] in LOADED[stage])}
     modules = {module for start in starts for module in {start, *graph.find_upstream_modules(start)}} - neutral
     paths = {name.replace(".", "/") for name in modules}
-    needed = {f"{path}.py" for path in paths if not (ROOT / path).is_dir()}
+    needed = {f"{path}/__init__.py" if (ROOT / path).is_dir() else f"{path}.py" for path in paths}
     extra = {f"pipelines/stages/{section}.py" for section in SECTIONS} if stage == "parameters" else set()
     assert code(stage) == needed | extra
 
