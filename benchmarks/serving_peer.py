@@ -20,6 +20,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def application(artifact: Artifact) -> Any:
+    """An ASGI application that answers every POST as `/v1/predict` does."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     session = ort.InferenceSession(artifact.model, options, providers=["CPUExecutionProvider"])

@@ -30,6 +30,8 @@ class _Uncounted(ProtocolMetrics):
 
 
 class Silent(Metrics):
+    """All series of the service; requests leave them at zero."""
+
     def __init__(self, schema: Schema) -> None:
         super().__init__(schema)
         self.of = {protocol: _Uncounted() for protocol in get_args(Protocol)}

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 _MEMBERS: Final = {field.encode_name for field in msgspec.structs.fields(LabelRecord)}
 _LABEL: Final = b'"type":"label"'  # as msgspec writes the tag; inside a string its quotes would be escaped
-_LOCK_TIMEOUT: Final = "10s"  # for whoever reads the table just now
+_LOCK_TIMEOUT: Final = "10s"  # of PostgreSQL, for those who read the table just now
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,7 +158,7 @@ class Spool:
         hidden, path = self._folder / f".{name}", self._folder / f"{name}{SUFFIX}"
         descriptor = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        hidden.rename(path)  # only now can others see it: they never find it unheld
+        hidden.rename(path)  # others see the segment only now, when it is held
         return Segment(path, descriptor)
 
     def _adopt(self) -> list[Segment]:
@@ -170,7 +170,7 @@ class Spool:
             except BlockingIOError:
                 os.close(descriptor)
                 continue
-            if not path.exists():  # its holder deleted it between our open and our lock
+            if not path.exists():  # its holder deleted the segment between our open and our lock
                 os.close(descriptor)
                 continue
             adopted.append(Segment(path, descriptor, size=os.fstat(descriptor).st_size, closed=True))

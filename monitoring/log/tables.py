@@ -45,7 +45,7 @@ LABELS: Final = sa.Table(
 )
 _INSERT: Final[dict[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _LOCK: Final = 0x77696E64  # "wind": any number that nobody else locks in this database
-# A machine that vanishes sends no goodbye: without limits a try would hang for a quarter of an hour.
+# Limits of PostgreSQL's client: a machine that vanishes closes no connection, and a try would hang for 15 minutes.
 _LIMITS: Final[dict[str, Any]] = {
     "connect_timeout": 5,  # seconds, as all but the last
     "keepalives_idle": 10,
@@ -93,7 +93,7 @@ def _prepare(engine: sa.Engine) -> None:
     except sa.exc.OperationalError as error:
         if engine.dialect.name != "postgresql":
             raise
-        # No reason not to serve: the spool bridges that, and a service that refused would fall with its database.
+        # An unreachable server is no reason not to serve: the spool keeps the rows meanwhile.
         cause = str(error.orig).strip()
         logger.warning("the prediction log is unreachable, rows will wait in the spool: %s", cause)
 
@@ -147,6 +147,7 @@ def connect(url: str) -> sa.Engine:
 
 
 def hide_password(url: str) -> str:
+    """The address as messages show it."""
     try:
         return sa.make_url(url).render_as_string(hide_password=True)
     except sa.exc.ArgumentError:

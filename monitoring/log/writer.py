@@ -20,7 +20,7 @@ CHUNK_BYTES: Final = 128 * 2**10  # read and inserted at once: about 200 single 
 IDLE_SECONDS: Final = 0.2  # between looks at a spool without news
 BACK_OFF_SECONDS: Final = (0.1, 5.0)  # first and longest wait for a database that is unreachable
 FLUSH_PAUSE_SECONDS: Final = 0.5  # longest wait once the service ends
-LAST_TRY_SECONDS: Final = 1.0  # for a chunk that is on its way when the time for the end is over
+LAST_TRY_SECONDS: Final = 1.0  # for a chunk that is being inserted when the time of `stop` is over
 
 _decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
 
@@ -31,8 +31,8 @@ class Writer:
     def __init__(self, spool: Spool, engine: sa.Engine, metrics: Metrics) -> None:
         self._spool = spool
         self._engine = engine
-        self._stopping = threading.Event()  # move what is left and end
-        self._over = threading.Event()  # end
+        self._stopping = threading.Event()  # set: move what is left, then end
+        self._over = threading.Event()  # set: end at once
         self._adopted_rows = 0
         self._moved_rows = 0
         self._wait = BACK_OFF_SECONDS[0]
@@ -53,7 +53,7 @@ class Writer:
         self._thread.join(LAST_TRY_SECONDS)
         if left := self.unmoved_rows():
             logger.warning("%d rows are not in the database; they stay in the spool, the next start moves them", left)
-        if not self._thread.is_alive():  # else it hangs in the database, and the end of the process ends it
+        if not self._thread.is_alive():  # a thread that still runs hangs in the database; it ends with the process
             self._spool.release()
             self._engine.dispose()
 

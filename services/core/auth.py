@@ -12,7 +12,8 @@ class Guard:
         self._expected = None if token is None else f"Bearer {token}".encode()
 
     def check(self, authorization: bytes | None) -> None:
-        """
+        """Let a request pass whose `Authorization` header is this; None: it has none.
+
         Raises:
             Unauthenticated: no header, or another one than expected.
         """

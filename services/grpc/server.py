@@ -36,6 +36,8 @@ _CONTENTS: Final = {INPUT_NUMERIC: "fp32_contents", INPUT_CATEGORY: "bytes_conte
 
 
 class Servicer(pb_grpc.GRPCInferenceServiceServicer):
+    """The calls of the protocol."""
+
     def __init__(self, predictor: Predictor, metrics: Metrics, large_requests: LargeRequests) -> None:
         self._predictor = predictor
         self._tensors = ModelTensors(predictor.schema)
@@ -163,7 +165,7 @@ class GrpcServer:
         self._health = health.aio.HealthServicer()
         options = [
             ("grpc.max_receive_message_length", MAX_BYTES),
-            ("grpc.so_reuseport", int(shared_port)),  # else a second service on the port is an error, not a partner
+            ("grpc.so_reuseport", int(shared_port)),  # without it a second listener on the port is an error
         ]
         if connection_seconds:
             options += [

@@ -49,6 +49,8 @@ class Front:
     tracing={"excluded_urls": ".*"},
 )
 class Windsock:
+    """Starts and stops the `Worker` with BentoML's process."""
+
     @bentoml.on_startup  # type: ignore[untyped-decorator] # BentoML ships no types
     async def start(self) -> None:
         """A start that fails ends the whole service: BentoML itself would keep the port and answer nothing."""

@@ -131,7 +131,7 @@ class Worker:
             close(number, frame)
 
         def on_signal(number: int, frame: FrameType | None) -> None:
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second SIGTERM changes nothing
             loop.call_soon_threadsafe(lambda: self._keep(loop.create_task(drain(number, frame))))
 
         signal.signal(signal.SIGTERM, on_signal)
@@ -146,7 +146,7 @@ class Worker:
 
         async def watch() -> None:
             await reader.read()
-            writer.close()  # also keeps it from being collected before
+            writer.close()  # this use keeps the writer from being collected before
             if os.getppid() == parent:  # BentoML is still there: it passes the signal on to this process
                 os.kill(parent, signal.SIGTERM)
             else:

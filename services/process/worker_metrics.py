@@ -16,7 +16,11 @@ from contracts.errors import Unavailable
 
 @contextmanager
 def merged_metrics(folder: Path, host: str, port: int) -> Iterator[None]:
-    """
+    """Serve the sum of all workers' metrics as long as the block runs.
+
+    Args:
+        folder: of the workers' files; is made here.
+
     Raises:
         Unavailable: the port is not free.
     """

@@ -50,7 +50,7 @@ class Rest:
             "/v1/labels": Route("POST", self._labels),
             "/openapi.json": Route("GET", self._openapi, open=True),
             "/docs": Route("GET", self._docs, open=True),
-            # The names that BentoML's and Kubernetes' own services have for them.
+            # Health again, under the names that BentoML's and Kubernetes' own services have for it.
             "/livez": Route("GET", self._live, open=True),
             "/healthz": Route("GET", self._live, open=True),
             "/readyz": Route("GET", self._ready, open=True),
@@ -69,7 +69,7 @@ class Rest:
             (b"content-length", str(len(reply.body)).encode()),
             *reply.headers,
         ]
-        if not self._predictor.ready:  # draining: the client's next request had better go elsewhere
+        if not self._predictor.ready:  # a client that connects anew finds a service that is not draining
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})

@@ -32,6 +32,6 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
         elif size > 4 * MAX_BYTES:
             break
     if size > MAX_BYTES:
-        # Read on up to here: most clients look for an answer only after they have sent all.
+        # The body is read on up to here: most clients look for an answer only after they have sent all.
         raise TooLarge(f"a request must have at most {MAX_BYTES} bytes, got {size} or more; split it")
     return b"".join(parts)

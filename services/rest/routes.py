@@ -22,6 +22,8 @@ class Call:
 
 @dataclass(slots=True)
 class Reply:
+    """The answer to a `Call`. `headers` are those beside content type and length."""
+
     status: int
     body: bytes
     content_type: bytes = b"application/json"

@@ -59,6 +59,8 @@ class OutputTensor(msgspec.Struct, omit_defaults=True):
 
 
 class InferAnswer(msgspec.Struct):
+    """The scores as the one output, with the id under which they are logged."""
+
     model_name: str
     model_version: str
     id: str

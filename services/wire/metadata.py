@@ -10,6 +10,8 @@ from services.wire.tensors import ModelTensors, TensorSpec
 
 
 class ServerMetadata(msgspec.Struct):
+    """`extensions` are those of the protocol that this server knows."""
+
     name: str
     version: str
     extensions: list[str]
@@ -24,6 +26,8 @@ class TensorMetadata(msgspec.Struct):
 
 
 class ModelMetadata(msgspec.Struct):
+    """The model that is served, in its one version."""
+
     name: str
     versions: list[str]
     platform: str
@@ -32,23 +36,31 @@ class ModelMetadata(msgspec.Struct):
 
 
 class ServerLive(msgspec.Struct):
+    """Whether the process answers."""
+
     live: bool
 
 
 class ServerReady(msgspec.Struct):
+    """Whether requests are welcome."""
+
     ready: bool
 
 
 class ModelReady(msgspec.Struct):
+    """Whether the model answers."""
+
     name: str
     ready: bool
 
 
 def server() -> ServerMetadata:
+    """Of this installation."""
     return ServerMetadata(SERVER_NAME, version(SERVER_NAME), list(EXTENSIONS))
 
 
 def model(predictor: Predictor, tensors: ModelTensors) -> ModelMetadata:
+    """Of the model that is served."""
     return ModelMetadata(
         predictor.name,
         [predictor.version],

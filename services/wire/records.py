@@ -34,10 +34,14 @@ class Label(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class LabelsBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Labels, of any requests."""
+
     labels: Annotated[list[Label], Meta(extra_json_schema=MANY)]
 
 
 class LabelsAnswer(msgspec.Struct):
+    """How many labels were taken in."""
+
     accepted: int
 
 

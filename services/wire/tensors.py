@@ -114,7 +114,7 @@ def _numeric(tensor: Tensor) -> Numeric:
         _check_length(tensor, len(tensor.raw), 4 * rows * columns, "bytes")
         return np.frombuffer(tensor.raw, "<f4").reshape(rows, columns)
     flat = _flat(tensor)
-    with np.errstate(over="ignore"):  # too large for float32 becomes infinite, and the contract refuses that by name
+    with np.errstate(over="ignore"):  # too large for float32 becomes infinite, and the schema refuses that by name
         return np.array(flat, np.float32).reshape(rows, columns)
 
 

@@ -1,4 +1,4 @@
-"""A service whose database server is away: it starts, answers, and keeps what it answered."""
+"""A service whose database server is unreachable: it starts, answers, and keeps what it answered."""
 
 import urllib.request
 from datetime import datetime
@@ -17,8 +17,8 @@ def metrics(server: Server) -> bytes:
 
 def test_it_starts_on_the_spool_and_the_next_start_moves_the_rows(tmp_path: Path, artifact_store: Store) -> None:
     (port,) = free_ports(1)
-    away = f"postgresql+psycopg://windsock:hunter2@127.0.0.1:{port}/windsock"
-    server = start(tmp_path, artifact_store, database_url=away, flush_seconds=0)
+    nowhere = f"postgresql+psycopg://windsock:hunter2@127.0.0.1:{port}/windsock"
+    server = start(tmp_path, artifact_store, database_url=nowhere, flush_seconds=0)
     assert server.ask("/v1/predict", records(*rows(2), id="kept"))[0] == 200
     wait_until(lambda: b"windsock_database_up 0.0" in metrics(server), "the metric of the database")
     assert b"windsock_spool_unmoved_rows 2.0" in metrics(server)
