@@ -18,6 +18,7 @@ COMMANDS: Final = {
         "Verify the candidate, copy it to the store under its digest, make it champion.",
     ),
     "models": ("cli.registry", "models", "List the store's models, the newest first; a star marks the champion."),
+    "rebuild": ("cli.registry", "rebuild", "Make a model of the store again, and say whether the bytes are the same."),
     "serve": ("cli.service", "serve", "Serve the champion over REST and gRPC."),
     "replay": (
         "cli.demo",

@@ -1,9 +1,11 @@
 """Released models."""
 
+import sys
+
 import click
 
 from cli.options import command
-from contracts.settings import Section
+from contracts.settings import Section, StoreSettings
 
 
 @click.command()
@@ -19,14 +21,12 @@ def release(settings: Section, digest: str | None, challenger: bool) -> None:
 
 
 @click.command()
-@command(Section, "root")
-def models(settings: Section) -> None:
+@command(StoreSettings, "root", "store", "public_key")
+def models(settings: StoreSettings) -> None:
     """List the store's models, the newest first; a star marks the champion."""
-    from contracts.workspace import Workspace
     from registry.store import list_models
 
-    workspace = Workspace(settings.root)
-    for model in list_models(workspace.store, workspace.public_key):
+    for model in list_models(settings.store, settings.public_key):
         star = "*" if model.champion else " "
         if model.artifact is None:
             click.echo(f"{star} {model.digest[:12]}  does not verify: {model.damage}")
@@ -34,3 +34,26 @@ def models(settings: Section) -> None:
         manifest, made = model.artifact.manifest, model.artifact.provenance.created_at
         figures = "  ".join(f"{name} {value:.4g}" for name, value in manifest.metrics.items())
         click.echo(f"{star} {model.digest[:12]}  {made}  {manifest.released} as of {manifest.as_of}  {figures}")
+
+
+@click.command()
+@click.argument("digest")
+@command(StoreSettings, "root", "store", "public_key")
+def rebuild(settings: StoreSettings, digest: str) -> None:
+    """Make a model of the store again, and say whether the bytes are the same.
+
+    DIGEST is the beginning of its digest. Nothing is checked out: HEAD must be the commit that made it. The exit status
+    is 0 when the bytes are the same, 1 when they differ or when they could not be made.
+    """
+    from contracts.workspace import Workspace
+    from pipelines.rebuild import rebuild as run
+
+    rebuilt = run(Workspace(settings.root), settings.store, settings.public_key, digest)
+    if not rebuilt.differences:
+        click.echo(f"{rebuilt.digest[:12]}: the same bytes")
+        return
+    for name in rebuilt.differences:
+        click.echo(f"{rebuilt.digest[:12]}: differs in {name}")
+    if rebuilt.versions:
+        click.echo(f"Libraries that are not those that made it: {', '.join(rebuilt.versions)}")
+    sys.exit(1)

@@ -10,7 +10,8 @@
     ├── ParameterError       invalid_input      params.yaml or a setting is wrong
     ├── DataError            invalid_input      a data file is missing or damaged
     ├── SchemaInvalid        invalid_input      a task's schema breaks a rule of its own
-    └── ArtifactInvalid      failed_precondition  an artifact does not verify
+    ├── ArtifactInvalid      failed_precondition  an artifact does not verify
+    └── NotReproducible      failed_precondition  what made a model is not at hand
 
 `services/status.py` maps the codes to HTTP and gRPC; `cli.py` prints the message and exits with 1.
 Messages have one form: "`<name>` must be <rule>, got <value>; <what to do>".
@@ -72,4 +73,8 @@ class SchemaInvalid(WindsockError):
 
 
 class ArtifactInvalid(WindsockError):
+    code = "failed_precondition"
+
+
+class NotReproducible(WindsockError):
     code = "failed_precondition"

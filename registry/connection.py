@@ -94,7 +94,7 @@ def _follow_move(workspace: Workspace) -> None:
         moved = [str(old) for (old,) in database.execute(ours) if old != here]
         with database:
             for old in moved:
-                logger.info("MLflow's files were at %s: the database now says %s", old, here)
+                logger.debug("MLflow's files were at %s: the database now says %s", old, here)
                 for table, column in _LOCATIONS:
                     if table in existing:
                         _replace_prefix(database, table, column, old, here)

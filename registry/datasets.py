@@ -4,6 +4,7 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from contracts.artifact import sha256
+from contracts.errors import DataError
 from contracts.schema import Schema
 from contracts.workspace import Workspace
 
@@ -19,10 +20,16 @@ def log_datasets(client: "MlflowClient", run_id: str, workspace: Workspace, sche
     """Name the three parts of the table of features as inputs of a run.
 
     All three are rows of one file, so they share its digest; `as_of` tells which rows, and stands in the name.
+
+    Raises:
+        DataError: there is no table of features.
     """
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    digest = sha256(workspace.features.read_bytes())
+    try:
+        digest = sha256(workspace.features.read_bytes())
+    except OSError as error:
+        raise DataError(f"`{workspace.features}` must be readable, got: {error}; run `dvc repro`") from error
     # Relative to the workspace, which may be moved.
     source = json.dumps({"uri": workspace.features.relative_to(workspace.root).as_posix()})
     columns = json.dumps({"mlflow_colspec": model_columns(schema).to_dict()})

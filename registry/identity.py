@@ -1,10 +1,11 @@
 """Which code and data this is: the git commit, whether the code still is what it says, the hashes of the source."""
 
-import json
 import subprocess
 from pathlib import Path
 
 from contracts.artifact import Git
+from contracts.reports import read_report
+from contracts.reports.ingest import IngestReport
 from contracts.workspace import Workspace
 
 # Everything that can change a model: code wherever the workspace lies in the repository (":(top)"), and the
@@ -34,9 +35,12 @@ def git_identity(workspace: Workspace) -> Git:
 
 
 def data_identity(workspace: Workspace) -> dict[str, str]:
-    """Return file name -> sha256 of the source files, as `ingest` reported them."""
-    report = json.loads(workspace.report("ingest").read_bytes())
-    return {str(name): str(value) for name, value in report["source_sha256"].items()}
+    """Return file name -> sha256 of the source files, as `ingest` reported them.
+
+    Raises:
+        DataError: no such report.
+    """
+    return dict(read_report(workspace.report("ingest"), IngestReport).source_sha256)
 
 
 def _git(root: Path, *words: str) -> str | None:

@@ -11,9 +11,11 @@ import shutil
 from pathlib import Path
 from typing import Any, Final
 
-from contracts.artifact import verify
+from contracts.artifact import FILES
 from contracts.errors import DataError, ParameterError
 from contracts.files import write_atomic
+from contracts.store import load_champion
+from contracts.workspace import Workspace
 from deploy.cluster.images import Images
 from deploy.cluster.subprocesses import run
 
@@ -32,8 +34,8 @@ def render(
         registry: prefix of our images, "registry.example.com/team"; None leaves the overlay's.
 
     Raises:
-        DataError: no released model, or one that no ConfigMap can hold.
-        ArtifactInvalid: it does not verify.
+        DataError: the champion is a model that no ConfigMap can hold.
+        ArtifactInvalid: no champion, or one that does not verify.
     """
     if overlay not in OVERLAYS:
         raise ParameterError(f"`overlay` must be one of {', '.join(OVERLAYS)}, got {overlay!r}")
@@ -55,18 +57,12 @@ def find_model(root: Path) -> tuple[str, list[Path]]:
     """Digest and files of the champion, verified and small enough.
 
     Raises:
-        DataError: no released model, or one that no ConfigMap can hold.
-        ArtifactInvalid: it does not verify.
+        DataError: a model that no ConfigMap can hold.
+        ArtifactInvalid: no champion, or one that does not verify.
     """
-    store = root / "artifacts/store"
-    try:
-        digest = (store / "champion").read_text(encoding="ascii").strip()
-    except OSError as error:
-        raise DataError(
-            f"`{store / 'champion'}` must name a released model, got none; run `make repro release` first"
-        ) from error
-    verify(store / digest, root / "secrets/signing.pub", digest)
-    files = sorted(path for path in (store / digest).iterdir() if path.is_file())
+    workspace = Workspace(root)
+    digest = load_champion(workspace.store, workspace.public_key).digest
+    files = [workspace.store / digest / name for name in sorted(FILES)]
     size = sum(path.stat().st_size for path in files)
     if size > MAX_MODEL_BYTES - 4096:
         raise DataError(

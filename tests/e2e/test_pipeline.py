@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from contracts.artifact import verify
+from contracts.artifact import ENVELOPE, verify
 from contracts.workspace import Workspace
 from deploy.local.processes import wait_until
 from registry.connection import connected, experiment
@@ -152,9 +152,9 @@ def test_two_folders_have_the_same_bits(projects: tuple[Path, Path]) -> None:
     contents = [
         {
             str(path.relative_to(folder)): path.read_bytes()
-            for place in ("data", "artifacts/train", "artifacts/compress", "reports")
+            for place in ("data", "artifacts/train", "artifacts/compress", "artifacts/candidate", "reports")
             for path in sorted((folder / place).rglob("*"))
-            if path.is_file()
+            if path.is_file() and path.name not in ENVELOPE
         }
         for folder in projects
     ]
@@ -245,6 +245,16 @@ def test_the_live_run_is_the_one_that_the_candidate_names(project: Path) -> None
     points = json.loads((project / "reports/plots/training.json").read_bytes())
     assert dict(history) == {point["epoch"]: point["train_loss"] for point in points}
     assert runs[0].data.params["ingest.keep_every"] == "40"
+
+
+def test_packaged_anew_the_digest_stays_and_git_is_clean(changed: Path) -> None:
+    """Clock, commit and run are in the envelope, which is no output of DVC."""
+    before = verify(changed / "artifacts/candidate", changed / "secrets/signing.pub")
+    run(changed, "dvc", "repro", "--force", "--single-item", "package")
+    after = verify(changed / "artifacts/candidate", changed / "secrets/signing.pub")
+    assert after.provenance != before.provenance
+    assert after.digest == before.digest
+    assert run(changed, "git", "status", "--porcelain") == ""
 
 
 def test_an_unknown_key_fails_although_no_stage_reads_it(changed: Path) -> None:

@@ -87,5 +87,5 @@ def test_a_model_beyond_the_limit_is_refused(root: Path, monkeypatch: pytest.Mon
 
 def test_no_model_names_the_task_that_makes_one(root: Path) -> None:
     shutil.rmtree(root / "artifacts/store")
-    with pytest.raises(DataError, match="run `make repro release` first"):
+    with pytest.raises(ArtifactInvalid, match="must name the released model"):
         rendered(root)
