@@ -46,9 +46,11 @@ def rebuild(settings: StoreSettings, digest: str) -> None:
     is 0 when the bytes are the same, 1 when they differ or when they could not be made.
     """
     from contracts.workspace import Workspace
-    from pipelines.rebuild import rebuild as run
+    from pipelines.dag import STAGES
+    from pipelines.runner import run_stage
+    from registry.rebuild import rebuild as run
 
-    rebuilt = run(Workspace(settings.root), settings.store, settings.public_key, digest)
+    rebuilt = run(Workspace(settings.root), settings.store, settings.public_key, digest, STAGES, run_stage)
     if not rebuilt.differences:
         click.echo(f"{rebuilt.digest[:12]}: the same bytes")
         return

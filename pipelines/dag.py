@@ -24,7 +24,7 @@ NEUTRAL: Final = frozenset(
         "pipelines/parameters.py",  # checks params.yaml; the values are dependencies themselves
         "registry/connection.py",  # MLflow is told what was done; no output holds anything of it
         "registry/identity.py",  # the same, and the provenance, which is no output
-        "registry/mlflow_model.py",
+        "registry/mlflow_model/__init__.py",
         "registry/tracking.py",
         "tasks/__init__.py",  # finds the parts of a task, which are dependencies themselves
     }

@@ -13,12 +13,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
 from contracts.artifact import ENVELOPE, verify
 from contracts.workspace import Workspace
 from deploy.local.processes import wait_until
+from models.score import score
 from registry.connection import connected, experiment
 from tests.support.runs import children, curve
 
@@ -299,6 +302,27 @@ def test_release_says_what_it_did_in_a_few_lines(released: tuple[Path, str]) -> 
     assert "champion" in told[-1]  # before it, that the copy moved MLflow's files
     assert (project / "artifacts/store/champion").read_text() == digest
     verify(project / "artifacts/store" / digest, project / "secrets/signing.pub", digest)
+
+
+def test_mlflow_loads_the_champion_and_gives_its_scores(released: tuple[Path, str]) -> None:
+    """On the first 500 rows, as users of MLflow load it."""
+    project, digest = released[0], released[1].splitlines()[-1]
+    artifact = verify(project / "artifacts/store" / digest, project / "secrets/signing.pub", digest)
+    rows = pd.read_parquet(project / "data/features.parquet").head(500)
+    code = """
+import mlflow.pyfunc, pandas
+rows = pandas.read_parquet("data/features.parquet").head(500)
+scores = mlflow.pyfunc.load_model("models:/flight-delay@champion").predict(rows)
+pandas.DataFrame({"score": scores}).to_parquet("scores.parquet")
+"""
+    uri = f"sqlite:///{project}/artifacts/mlflow.db"
+    kept = environment(project, MLFLOW_TRACKING_URI=uri, MLFLOW_REGISTRY_URI=uri)
+    subprocess.run([sys.executable, "-c", code], cwd=project, env=kept, check=True, timeout=DEADLINE)
+    found = pd.read_parquet(project / "scores.parquet")["score"].to_numpy()
+    (project / "scores.parquet").unlink()
+    numeric = rows[list(artifact.schema.numeric_names)].to_numpy(np.float32)
+    category = rows[list(artifact.schema.category_names)].fillna("").to_numpy(object)
+    np.testing.assert_array_equal(found, score(artifact.model, numeric, category))
 
 
 def test_an_experiment_is_one_run_more_and_never_releases(released: tuple[Path, str]) -> None:

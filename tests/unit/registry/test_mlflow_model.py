@@ -30,7 +30,7 @@ from tests.support.serving import free_ports
 from tests.support.tiny import tiny_model
 
 CHAMPION = "models:/flight-delay@champion"
-SCORING = Path(__file__).parents[3] / "registry/scoring.py"
+SCORING = Path(__file__).parents[3] / "registry/mlflow_model/scoring.py"
 DEADLINE = 60  # s
 
 

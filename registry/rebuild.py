@@ -5,7 +5,7 @@ Nothing is checked out or fetched: what is not at hand is said, with what to do.
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -21,8 +21,6 @@ from contracts.artifact import CONTENT, MANIFEST, Artifact, Manifest, Provenance
 from contracts.errors import NotReproducible, ParameterError
 from contracts.files import write_atomic
 from contracts.workspace import Workspace
-from pipelines.dag import STAGES
-from pipelines.runner import run_stage
 from registry.identity import data_identity, git_identity
 from registry.store import find
 
@@ -33,7 +31,8 @@ _SHORT: Final = 12  # digits of a digest or commit that people are shown
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """
+    """What became of a model that was made again.
+
     Attributes:
         differences: what is not as it was; none when the bytes are the same.
         versions: libraries that are not those that made it, as "torch 2.13.0 (was 2.12.1)".
@@ -44,11 +43,20 @@ class Rebuilt:
     versions: list[str]
 
 
-def rebuild(workspace: Workspace, store: Path, public_key: Path, beginning: str) -> Rebuilt:
+def rebuild(
+    workspace: Workspace,
+    store: Path,
+    public_key: Path,
+    beginning: str,
+    stages: Iterable[str],
+    run_stage: Callable[[str, Path], None],
+) -> Rebuilt:
     """Make a model of the store again, and compare.
 
     Args:
         beginning: of its digest.
+        stages: of the pipeline, in order.
+        run_stage: runs one of them in the workspace of this folder.
 
     Raises:
         ParameterError: the store has no model, or several, whose digest begins so.
@@ -61,9 +69,10 @@ def rebuild(workspace: Workspace, store: Path, public_key: Path, beginning: str)
     with TemporaryDirectory(prefix="windsock-rebuild-") as folder, _without_tracking_server():
         scratch = Workspace(Path(folder))
         _copy_choices(workspace, scratch, artifact.provenance)
-        for name in STAGES:
+        for name in stages:
             logger.info("rebuild of %s: %s", artifact.version, name)
-            _run(name, scratch)
+            with _parameters_blamed():
+                run_stage(name, scratch.root)
             if name == "ingest":
                 _refuse(_data_mismatches(artifact.provenance.data_sha256, data_identity(scratch)))
         return Rebuilt(digest, _differences(scratch.candidate, store / digest, artifact), _versions(artifact))
@@ -108,9 +117,10 @@ def _copy_choices(workspace: Workspace, scratch: Workspace, made: Provenance) ->
         write_atomic(scratch.objectives, workspace.objectives.read_bytes())
 
 
-def _run(stage: str, scratch: Workspace) -> None:
+@contextmanager
+def _parameters_blamed() -> Iterator[None]:
     try:
-        run_stage(stage, scratch.root)
+        yield
     except ParameterError as error:
         raise NotReproducible(f"the recorded parameters must be valid for this code, got: {error}") from error
 

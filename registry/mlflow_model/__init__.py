@@ -2,7 +2,7 @@
 
 model.onnx, manifest.json, ...   the artifact, byte for byte
 MLmodel                          flavours `python_function` and `onnx`, signature, input example
-scoring.py                       registry/scoring.py: data frame in, probabilities out
+scoring.py                       this package's: data frame in, probabilities out
 requirements.txt, ...            the versions that scored it here
 """
 
