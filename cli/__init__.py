@@ -12,6 +12,11 @@ import click
 COMMANDS: Final = {
     "stage": ("cli.pipeline", "stage", "Run one DVC stage."),
     "pipeline": ("cli.pipeline", "pipeline", "The stages as DVC sees them."),
+    "new-task": (
+        "cli.pipeline",
+        "new_task",
+        "Make a task of your own out of a CSV: tasks/NAME/ and workspaces/NAME/, to be edited.",
+    ),
     "release": (
         "cli.registry",
         "release",
