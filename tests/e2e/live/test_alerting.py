@@ -15,7 +15,7 @@ import pytest
 
 from deploy.local.processes import Program, one_running
 from deploy.local.stack import OBSERVABILITY, Ports
-from tests.support.local_prometheus import fetch, missing, ports, prometheus_running
+from tests.e2e.live.local_prometheus import fetch, missing, ports, prometheus_running
 from tests.support.serving import free_ports, wait_until
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=f"the alarm chain is not tested: {missing()}")

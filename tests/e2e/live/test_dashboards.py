@@ -23,7 +23,7 @@ from deploy.local.stack import Ports
 from monitoring.boards import query
 from monitoring.boards.preview.render import render
 from services.generated import open_inference_pb2_grpc as pb_grpc
-from tests.support.local_prometheus import missing, ports, prometheus_running, without_monitor
+from tests.e2e.live.local_prometheus import missing, ports, prometheus_running, without_monitor
 from tests.support.payloads import proto, records, rows
 from tests.support.serving import Server, Store, start, wait_until
 

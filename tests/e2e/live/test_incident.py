@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.local_prometheus import fetch, missing, ports, prometheus_running
+from tests.e2e.live.local_prometheus import fetch, missing, ports, prometheus_running
 from tests.support.serving import Store, start, wait_until
 
 pytestmark = [

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from deploy.local.processes import Program, start
-from tests.support.local_prometheus import fetch, missing, ports, without_monitor
+from tests.e2e.live.local_prometheus import fetch, missing, ports, without_monitor
 from tests.support.serving import Store, wait_until
 
 pytestmark = [

@@ -63,7 +63,7 @@ def checkout(tmp_path: Path) -> Path:
         ("requirements/monitor.txt", False, True),
         ("services/core/auth.py", True, False),
         ("cli/service.py", True, False),
-        ("contracts/schema/", True, True),
+        ("contracts/schema/task.py", True, True),
         ("monitoring/log/spool.py", True, True),
         ("monitoring/metrics/new.py", True, True),
         ("requirements/serving.txt", True, True),
