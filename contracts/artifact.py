@@ -58,7 +58,8 @@ class Git(_Part, frozen=True):
 
 
 class Manifest(_Part, frozen=True):
-    """
+    """What the model is: the same for the same work, whenever and by whomever it is done.
+
     Attributes:
         schema_hash: of `schema`, held against it.
         as_of: ISO date; nothing from this day or later trained the model.
@@ -83,7 +84,8 @@ class Manifest(_Part, frozen=True):
 
 
 class Provenance(_Part, frozen=True):
-    """
+    """How the model came about: different each time, and signed with it.
+
     Attributes:
         digest: of the manifest that it belongs to.
         created_at: ISO instant, UTC.

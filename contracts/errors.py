@@ -6,7 +6,7 @@
     ├── Unauthenticated      unauthenticated    no token, or a wrong one
     ├── NotFound             not_found          no such model, version or path
     ├── TooLarge             too_large          more rows or bytes than a request may have
-    ├── Unavailable          unavailable        not ready yet, draining, or a dependency is away
+    ├── Unavailable          unavailable        not ready yet, draining, or a dependency is unreachable
     ├── ParameterError       invalid_input      params.yaml or a setting is wrong
     ├── DataError            invalid_input      a data file is missing or damaged
     ├── SchemaInvalid        invalid_input      a task's schema breaks a rule of its own

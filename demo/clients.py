@@ -55,7 +55,8 @@ async def _retried(send: Callable[[], Awaitable[list[float]]], lost: type[Except
 
 
 class RestClient:
-    """
+    """Sends JSON tensors over one pool of connections.
+
     Args:
         address: "http://127.0.0.1:3000".
         model: name of the model, the schema's.
@@ -112,7 +113,8 @@ class RestClient:
 
 
 class GrpcClient:
-    """
+    """Sends raw tensors over one channel.
+
     Args:
         address: "127.0.0.1:3001".
         model: name of the model, the schema's.

@@ -44,7 +44,8 @@ class Compared(Part, frozen=True):
 
 
 class ReplayReport(Part, frozen=True):
-    """
+    """What `windsock replay` sent, and what came back.
+
     Attributes:
         labels: delivered and acknowledged.
         statuses: how often each answer came, such as {"rest 200": 85309}.

@@ -6,7 +6,8 @@ from contracts.errors import Unavailable
 
 
 def check_free(name: str, host: str, port: int, choice: str) -> None:
-    """
+    """Refuse a port that cannot be listened on.
+
     Args:
         name: of the setting, as its user knows it.
         choice: option or variable that names another port.

@@ -20,7 +20,8 @@ def ensure_token(path: Path) -> bool:
 
 
 def read_token(path: Path) -> str:
-    """
+    """The token, without the line end of its file.
+
     Raises:
         ParameterError: no readable file, or a token that is too short.
     """

@@ -11,7 +11,8 @@ logger = logging.getLogger(__name__)
 
 
 def down(cluster: Cluster) -> None:
-    """
+    """Delete the cluster with its volumes, secrets and kubeconfig; images stay.
+
     Raises:
         Unavailable: the cluster of that name is not ours; it is left alone.
     """

@@ -20,7 +20,8 @@ FREE_BYTES: Final = 12 * 10**9  # images 3 GB, twice (Docker's and the nodes'), 
 
 
 def check(cluster: Cluster) -> None:
-    """
+    """Refuse to start before all that a cluster needs is there. Changes nothing.
+
     Raises:
         Unavailable: one sentence on the first thing that is missing, and what to do.
     """

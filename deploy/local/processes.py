@@ -27,7 +27,8 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """
+    """What is started, and how one sees that it works.
+
     Args:
         ready: path that answers 200 when the program works, behind `http://127.0.0.1:port`.
         environment: all of it; None is this process's.
@@ -118,7 +119,8 @@ def start(program: Program, root: Path, log: Path, *, session: bool = True) -> s
 
 
 def wait_until_ready(program: Program, process: subprocess.Popen[bytes], log: Path) -> None:
-    """
+    """Wait until the program answers.
+
     Raises:
         Unavailable: it ended, or does not answer in time. With the last line that it wrote.
     """

@@ -62,7 +62,8 @@ def find_binaries() -> tuple[str, str]:
 
 
 def check_ports(ports: Ports) -> None:
-    """
+    """Refuse to start when a port of the stack is taken.
+
     Raises:
         Unavailable: one is taken. Names it.
     """
