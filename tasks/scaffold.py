@@ -25,6 +25,7 @@ from tasks.zones import month
 MODULES: Final = ("__init__", "schema", "words", "cleaning", "windows", "source")
 FILES: Final = ("params.yaml", "objectives.yaml")
 MONTHS: Final = 3  # to learn, to choose, and to be asked
+FITTED: Final = 0.7  # of the rows, before `as_of`
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,12 +168,12 @@ def _check_roles(frame: pd.DataFrame, roles: Roles) -> None:
 
 
 def _as_of(months: "pd.Series[str]", column: str) -> str:
-    """The first day of a month before which lie about seven of ten rows, and two months at least."""
+    """The first day of the month before which lies the share of rows nearest to `FITTED`, and two months at least."""
     names = sorted(set(months))
     if len(names) < MONTHS:
         raise ParameterError(
             f"`{column}` must reach over {MONTHS} months of the calendar at least, to learn, to choose and to be "
             f"asked, got {len(names)}; bring more data"
         )
-    turn = str(months.sort_values(ignore_index=True).iloc[int(0.7 * len(months))])
-    return f"{names[max(names.index(turn), MONTHS - 1)]}-01"
+    earlier = {name: float((months < name).mean()) for name in names[MONTHS - 1 :]}
+    return f"{min(earlier, key=lambda name: abs(earlier[name] - FITTED))}-01"

@@ -129,7 +129,9 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("command", ["serve", "release", "replay", "monitor", "demo", "stack", "cluster", "stage"])
+@pytest.mark.parametrize(
+    "command", ["serve", "release", "replay", "monitor", "demo", "stack", "cluster", "stage", "new-task"]
+)
 def test_every_command_explains_itself(command: str) -> None:
     done = _windsock(command, "--help")
     assert done.returncode == 0
@@ -155,7 +157,9 @@ def test_make_help_lists_every_task() -> None:
         assert re.search(rf"^  {task} ", listed, re.MULTILINE), task
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "docs/kubernetes.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "docs/kubernetes.md", "docs/own-data.md"]
+)
 def test_documents_name_only_what_exists(document: str) -> None:
     """Tasks, commands and relative links."""
     text = (ROOT / document).read_text()
@@ -163,7 +167,7 @@ def test_documents_name_only_what_exists(document: str) -> None:
     for tasks in re.findall(r"(?:^|`)make ((?:[a-z-]+ ?)+)", text, re.MULTILINE):
         for task in tasks.split():
             assert re.search(rf"^{task}:", makefile, re.MULTILINE), f"make {task}"
-    for command in set(re.findall(r"(?:^|`)windsock ([a-z]+)", text, re.MULTILINE)):
+    for command in set(re.findall(r"(?:^|`)windsock ([a-z-]+)", text, re.MULTILINE)):
         assert _windsock(command, "--help").returncode == 0, command
     for link in re.findall(r"\]\((?!https?:)([^)#]+)", text):
         assert ((ROOT / document).parent / link).exists(), link

@@ -204,7 +204,8 @@ def test_a_rolling_window_is_what_the_document_says(told: tuple[Reader, dict[str
     path.write_text(path.read_text().partition("def events(")[0] + stream)
     path = reader.checkout / "tasks/returns/schema.py"
     text = path.read_text().replace("NumericFeature, Schema\n", "NumericFeature, Schema, Window\n")
-    path.write_text(text.replace("_NUMERIC: Final = (\n", f"_NUMERIC: Final = (\n{feature}"))
+    text = text.replace("SCHEMA: Final = Schema(", f"{feature}\nSCHEMA: Final = Schema(")
+    path.write_text(text.replace("numeric=_NUMERIC,", "numeric=_NUMERIC + _ROLLING,"))
     reader.type("windsock stage featurize")
     frame = pq.read_table(reader.folder / "data/features.parquet").to_pandas()
     assert frame["shop_returned_share_28d"].isna().sum() > 0  # nothing had been decided

@@ -44,7 +44,7 @@ def test_columns_become_features(checkout: Path) -> None:
     ]
     assert [(one.name, one.example, one.max_length) for one in made.texts] == [("counter", "north", 16)]
     assert (made.label.positive, made.label.negative) == ("yes", "no")
-    assert made.as_of == "2024-03-01"  # two months before it, and two after
+    assert made.as_of == "2024-04-01"  # three of four months before it
 
 
 def test_generated_code_is_in_the_project_s_style(checkout: Path) -> None:
