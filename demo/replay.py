@@ -98,8 +98,12 @@ async def _send(rows: Rows, rest: RestClient, grpc: GrpcClient) -> Replay:
         run = _Run(rows, (rest, grpc), rest.labels)
         try:
             await run.all()
-        except* WindsockError as failures:
-            raise _first(failures) from None
+        except ExceptionGroup as failures:
+            ours, others = failures.split(WindsockError)
+            if ours is None or others is not None:
+                raise
+            # `except*` would do the same, but early releases of Python 3.11 wrap what is raised in it once more.
+            raise _first(ours) from None
     return Replay(
         ids=rows.ids,
         months=rows.months,
