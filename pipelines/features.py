@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from contracts.errors import ContractViolation
-from contracts.schema import KEY_COLUMNS, Column, Schema, Window
+from contracts.schema import KEY_COLUMNS, QueryColumn, Schema, Window
 from contracts.tables import feature_table
 from pipelines import parquet, rolling
 from tasks.instants import Expression, minute
@@ -65,7 +65,7 @@ def compute(database: Any, schema: Schema, queries: Expression, events: Mapping[
 def _asked(database: Any, schema: Schema, windows: Mapping[str, Window], queries: Expression) -> parquet.ArrowTable:
     """The queries in their order, with `row`, a short name for a prediction: strings are dear to carry through every
     window; and `cutoff`, the minute of `predicted_at`."""
-    sources = {f.source.name for f in schema.features if isinstance(f.source, Column)} | set(rolling.keys(windows))
+    sources = {f.source.name for f in schema.features if isinstance(f.source, QueryColumn)} | set(rolling.keys(windows))
     chosen = queries.select(*KEY_COLUMNS, *sorted(sources - set(KEY_COLUMNS)), cutoff=minute(queries["predicted_at"]))
     table = database.to_pyarrow(chosen.order_by(*_ORDER))
     return table.append_column("row", pa.array(range(table.num_rows), pa.int64()))
@@ -80,15 +80,15 @@ def _groups(windows: Mapping[str, Window]) -> Iterator[dict[str, Window]]:
     yield from grouped.values()
 
 
-def _column(source: Column | Window) -> str:
-    return source.name if isinstance(source, Column) else source.value
+def _column(source: QueryColumn | Window) -> str:
+    return source.name if isinstance(source, QueryColumn) else source.value
 
 
 def _check_names(
     schema: Schema, windows: Mapping[str, Window], queries: Expression, events: Mapping[str, Expression]
 ) -> None:
     """Before anything is computed: whether all that the schema names is there."""
-    sources = {f.source.name for f in schema.features if isinstance(f.source, Column)}
+    sources = {f.source.name for f in schema.features if isinstance(f.source, QueryColumn)}
     _require("queries", queries, {*KEY_COLUMNS, *sources, *rolling.keys(windows)})
     for name, window in windows.items():
         if window.events not in events:

@@ -80,8 +80,8 @@ class Windows(Protocol):
 
         Returns:
             row_id (string, unique), month ("2013-07", of the moment predicted about), predicted_at, outcome_at (null:
-            never labelled), label (boolean, null with it), the columns that the schema's `Column` sources name, and
-            the keys that its windows have in `by`.
+            never labelled), label (boolean, null with it), the columns that the `QueryColumn` sources of the schema
+            name, and the keys that its windows have in `by`.
         """
 
     def events(self, tables: Mapping[str, Any]) -> Mapping[str, Any]:

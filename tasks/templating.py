@@ -45,10 +45,10 @@ def _constant(name: str, columns: list[NumericColumn] | list[TextColumn]) -> str
 
 def _called(one: NumericColumn | TextColumn) -> str:
     if isinstance(one, NumericColumn):
-        words = ['"unit"', _quoted(one.column), _number(one.low), _number(one.high), f'Column("{one.name}")']
+        words = ['"unit"', _quoted(one.column), _number(one.low), _number(one.high), f'QueryColumn("{one.name}")']
         words.append(f"example={_number(one.example)}")
     else:
-        words = ['"text"', _quoted(one.column), f'Column("{one.name}")', f"example={_quoted(one.example)}"]
+        words = ['"text"', _quoted(one.column), f'QueryColumn("{one.name}")', f"example={_quoted(one.example)}"]
         words.append(f"max_length={one.max_length}")
     function = "NumericFeature" if isinstance(one, NumericColumn) else "CategoricalFeature"
     inside = ", ".join([f'"{one.name}"', *words])

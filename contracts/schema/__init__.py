@@ -12,7 +12,7 @@ it, and services, monitor and dashboards take it from the manifest: they import 
 Every value checks itself when it is made or decoded, so a wrong schema is refused before any data is read.
 """
 
-from contracts.schema.features import CategoricalFeature, Column, NumericFeature, Source, Statistic, Window
+from contracts.schema.features import CategoricalFeature, NumericFeature, QueryColumn, Source, Statistic, Window
 from contracts.schema.task import KEY_COLUMNS, Category, Numeric, Schema, decode_schema
 from contracts.schema.words import Calendar, Subject, Target
 
@@ -21,9 +21,9 @@ __all__ = [
     "Calendar",
     "CategoricalFeature",
     "Category",
-    "Column",
     "Numeric",
     "NumericFeature",
+    "QueryColumn",
     "Schema",
     "Source",
     "Statistic",

@@ -8,7 +8,7 @@ from contracts.schema.value import Name, Text, Value
 Statistic = Literal["mean", "sum", "last"]
 
 
-class Column(Value, frozen=True, tag="column"):
+class QueryColumn(Value, frozen=True, tag="column"):
     """A value of the task's own table of predictions (`queries` in `tasks/<name>/windows.py`)."""
 
     name: Name
@@ -54,7 +54,7 @@ class Window(Value, frozen=True, tag="window"):
             raise SchemaInvalid(f"`divisor` of a window must be at least 1, got {self.divisor}; correct it")
 
 
-Source = Column | Window
+Source = QueryColumn | Window
 
 
 class NumericFeature(Value, frozen=True):
@@ -90,6 +90,6 @@ class CategoricalFeature(Value, frozen=True):
     name: Name
     unit: Text
     description: Text
-    source: Column
+    source: QueryColumn
     example: str
     max_length: int = 16  # characters; longer strings are refused

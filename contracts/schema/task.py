@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import ContractViolation, SchemaInvalid
-from contracts.schema.features import CategoricalFeature, Column, NumericFeature
+from contracts.schema.features import CategoricalFeature, NumericFeature, QueryColumn
 from contracts.schema.value import Name, Text, Value
 from contracts.schema.words import Calendar, Subject, Target
 
@@ -47,7 +47,7 @@ class Schema(Value, frozen=True, dict=True):
                     f"`{name}` must not be the name of a feature, got one: the table of features has such a column of "
                     "its own; rename it"
                 )
-        sources = [one.source.name for one in self.features if isinstance(one.source, Column)]
+        sources = [one.source.name for one in self.features if isinstance(one.source, QueryColumn)]
         if self.target.name in names or "label" in sources or "outcome_at" in sources:
             raise SchemaInvalid(
                 f"the target `{self.target.name}` must not be a feature, got it among them: it is what is asked; "

@@ -15,7 +15,7 @@ from web.environment import environment
 
 HEAT_FULL: Final = 0.5  # distance that gets the full colour
 NOT_RUN: Final = "the monitor has not run yet; in a cluster it does each hour, elsewhere `windsock monitor` runs it"
-Column = Month | Window
+Period = Month | Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def render(seen: Newest, trouble: str | None, now: datetime) -> str:
         context |= {"verdict": ("soft", "Unknown.", trouble or seen.unreadable or NOT_RUN)}
     else:
         made = datetime.fromisoformat(report.generated_at)
-        columns: list[Column] = [*report.months, report.window]
+        columns: list[Period] = [*report.months, report.window]
         context |= {
             "verdict": verdict(report, trouble, now - made),
             "age": span_name(now - made),
@@ -91,7 +91,7 @@ def alarm(report: Monitoring) -> float | None:
     return None if promised is None else promised - report.limits.quality_margin
 
 
-def heat(task: Task, columns: Sequence[Column]) -> list[HeatRow]:
+def heat(task: Task, columns: Sequence[Period]) -> list[HeatRow]:
     """Rows of the heat map: features by their largest drift, a cell a column."""
     rows = [HeatRow(feature.name, feature.description, []) for feature in task.features]
     for column in columns:

@@ -6,7 +6,7 @@ that happened at or before this cutoff. Streams of events and columns are made i
 
 from typing import Final
 
-from contracts.schema import Calendar, CategoricalFeature, Column, NumericFeature, Schema, Source, Window
+from contracts.schema import Calendar, CategoricalFeature, NumericFeature, QueryColumn, Schema, Source, Window
 from tasks.flights.words import SUBJECT, TARGET
 
 HOUR: Final = 60  # minutes
@@ -49,7 +49,7 @@ def _weather(
 
 def _known(name: str, unit: str, what: str, low: float, high: float, example: float) -> NumericFeature:
     """From the timetable, for every flight."""
-    return NumericFeature(name, unit, what, low, high, Column(name), nullable=False, example=example)
+    return NumericFeature(name, unit, what, low, high, QueryColumn(name), nullable=False, example=example)
 
 
 _NUMERIC: Final = (
@@ -58,8 +58,8 @@ _NUMERIC: Final = (
     _known("distance", "miles", "between the airports", 1, 12_000, example=2475),
     _known("sched_block_minutes", "minutes", "scheduled arrival less scheduled departure", 1, 1_440, example=365),
     _known("origin_sched_departures_1h", "flights", "scheduled out of the origin in the same hour", 0, 500, example=20),
-    NumericFeature("plane_age", "years", "since the aircraft was built", 0, 100, Column("plane_age")),
-    NumericFeature("plane_seats", "seats", "of the aircraft", 1, 900, Column("plane_seats")),
+    NumericFeature("plane_age", "years", "since the aircraft was built", 0, 100, QueryColumn("plane_age")),
+    NumericFeature("plane_seats", "seats", "of the aircraft", 1, 900, QueryColumn("plane_seats")),
     _weather("temp", "°F", "at the origin, last observation", -60, 140, _last_weather("temp"), example=75.2),
     _weather("dewp", "°F", "dew point at the origin", -80, 110, _last_weather("dewp")),
     _weather("humid", "%", "relative humidity at the origin", 0, 100, _last_weather("humid")),
@@ -160,9 +160,9 @@ SCHEMA: Final = Schema(
     calendar=Calendar(NEW_YORK, HORIZON_MINUTES, label_delay_minutes=5 * HOUR),
     numeric=_NUMERIC,
     category=(
-        CategoricalFeature("carrier", "IATA code", "operating carrier", Column("carrier"), example="UA"),
-        CategoricalFeature("origin", "IATA code", "airport of departure", Column("origin"), example="JFK"),
-        CategoricalFeature("dest", "IATA code", "airport of arrival", Column("dest"), example="LAX"),
+        CategoricalFeature("carrier", "IATA code", "operating carrier", QueryColumn("carrier"), example="UA"),
+        CategoricalFeature("origin", "IATA code", "airport of departure", QueryColumn("origin"), example="JFK"),
+        CategoricalFeature("dest", "IATA code", "airport of arrival", QueryColumn("dest"), example="LAX"),
     ),
     slices=("origin", "carrier"),
 )

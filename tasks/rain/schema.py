@@ -6,7 +6,7 @@ tasks/rain/windows.py.
 
 from typing import Final
 
-from contracts.schema import Calendar, CategoricalFeature, Column, NumericFeature, Schema, Window
+from contracts.schema import Calendar, CategoricalFeature, NumericFeature, QueryColumn, Schema, Window
 from tasks.rain.words import HOURS, SUBJECT, TARGET
 
 HOUR: Final = 60  # minutes
@@ -75,6 +75,6 @@ SCHEMA: Final = Schema(
     # The observation of the third hour ends with it, so the label comes at once.
     calendar=Calendar(NEW_YORK, horizon_minutes=HOURS * HOUR, label_delay_minutes=0),
     numeric=_NUMERIC,
-    category=(CategoricalFeature("airport", "IATA code", "where it may rain", Column("airport"), example="JFK"),),
+    category=(CategoricalFeature("airport", "IATA code", "where it may rain", QueryColumn("airport"), example="JFK"),),
     slices=("airport",),
 )

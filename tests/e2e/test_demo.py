@@ -18,7 +18,7 @@ from contracts.artifact import INPUT_CATEGORY, INPUT_NUMERIC, OUTPUT
 from contracts.reports import write_report
 from contracts.reports.evaluation import EvaluationReport, MonthQuality
 from contracts.reports.features import FeatureMonth, FeaturesReport
-from contracts.schema import Calendar, CategoricalFeature, Column, NumericFeature, Schema, Subject, Target
+from contracts.schema import Calendar, CategoricalFeature, NumericFeature, QueryColumn, Schema, Subject, Target
 from contracts.workspace import Workspace
 from demo import probes
 from demo import run as demo_run
@@ -41,10 +41,10 @@ OTHER = Schema(
     ),
     calendar=Calendar("Asia/Kolkata", horizon_minutes=30, label_delay_minutes=45),
     numeric=(
-        NumericFeature("waiting", "people", "in the queue", 0, 500, Column("waiting"), nullable=False, example=3),
-        NumericFeature("minutes_open", "minutes", "since the door opened", 0, 720, Column("minutes_open")),
+        NumericFeature("waiting", "people", "in the queue", 0, 500, QueryColumn("waiting"), nullable=False, example=3),
+        NumericFeature("minutes_open", "minutes", "since the door opened", 0, 720, QueryColumn("minutes_open")),
     ),
-    category=(CategoricalFeature("counter", "name", "of the counter", Column("counter"), "north", max_length=8),),
+    category=(CategoricalFeature("counter", "name", "of the counter", QueryColumn("counter"), "north", max_length=8),),
     slices=("counter",),
 )
 ROWS = 28  # a month: too few for a distance, so that Evidently, which has tests of its own, costs no time here

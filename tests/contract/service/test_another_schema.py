@@ -14,8 +14,8 @@ import pytest
 from contracts.schema import (
     Calendar,
     CategoricalFeature,
-    Column,
     NumericFeature,
+    QueryColumn,
     Schema,
     Subject,
     Target,
@@ -42,11 +42,13 @@ PLANTS = Schema(
     ),
     calendar=Calendar("Europe/Berlin", 90, 24 * 60),
     numeric=(
-        NumericFeature("moisture", "%", "of the soil", 0, 100, Column("moisture"), nullable=False, example=31),
+        NumericFeature("moisture", "%", "of the soil", 0, 100, QueryColumn("moisture"), nullable=False, example=31),
         NumericFeature("warmth", "°C", "of the room", -5, 45, Window("rooms", "warmth", "last", 60)),
-        NumericFeature("leaves", "leaves", "that are green", 0, 5_000, Column("leaves"), example=12),
+        NumericFeature("leaves", "leaves", "that are green", 0, 5_000, QueryColumn("leaves"), example=12),
     ),
-    category=(CategoricalFeature("species", "name", "of the plant", Column("species"), example="ficus", max_length=9),),
+    category=(
+        CategoricalFeature("species", "name", "of the plant", QueryColumn("species"), example="ficus", max_length=9),
+    ),
 )
 KNOWN = ["ficus", "fern"]
 INFER = "/v2/models/plant-thirst/infer"

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from contracts.errors import ContractViolation, SchemaInvalid
-from contracts.schema import Calendar, Column, NumericFeature, Schema, Window, decode_schema
+from contracts.schema import Calendar, NumericFeature, QueryColumn, Schema, Window, decode_schema
 from tasks.flights.schema import SCHEMA
 
 TEMP = next(feature for feature in SCHEMA.numeric if feature.name == "temp")
-LATE = NumericFeature("late", "share", "the answer itself", 0, 1, Column("late"))
-OUTCOME = NumericFeature("landing", "minute", "known when it is too late", 0, 1, Column("outcome_at"))
+LATE = NumericFeature("late", "share", "the answer itself", 0, 1, QueryColumn("late"))
+OUTCOME = NumericFeature("landing", "minute", "known when it is too late", 0, 1, QueryColumn("outcome_at"))
 
 
 def of(*numeric: NumericFeature) -> Schema:

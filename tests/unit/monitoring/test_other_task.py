@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from contracts.reports.monitoring import Monitoring
-from contracts.schema import Calendar, CategoricalFeature, Column, NumericFeature, Schema, Subject, Target
+from contracts.schema import Calendar, CategoricalFeature, NumericFeature, QueryColumn, Schema, Subject, Target
 from monitoring.log.spool import LabelRecord, PredictionRecord, Record
 from monitoring.log.tables import insert, open_database
 from monitoring.monitor import gauges, job, page, results
@@ -21,8 +21,8 @@ TEA = Schema(
     subject=Subject("chest", "chests"),
     target=Target("spoiled", "Does this chest spoil?", "spoils", "spoiled", "sound", "the chest is opened"),
     calendar=Calendar("Asia/Kolkata", horizon_minutes=15, label_delay_minutes=60),
-    numeric=(NumericFeature("weight", "kg", "of the chest", 1, 90, Column("weight"), example=40),),
-    category=(CategoricalFeature("garden", "name", "where it grew", Column("garden"), example="Assam"),),
+    numeric=(NumericFeature("weight", "kg", "of the chest", 1, 90, QueryColumn("weight"), example=40),),
+    category=(CategoricalFeature("garden", "name", "where it grew", QueryColumn("garden"), example="Assam"),),
 )
 ROWS = 300
 

@@ -12,8 +12,8 @@ from contracts.schema import (
     KEY_COLUMNS,
     Calendar,
     CategoricalFeature,
-    Column,
     NumericFeature,
+    QueryColumn,
     Schema,
     Subject,
     Target,
@@ -38,12 +38,12 @@ SCHEMA = Schema(
     target=Target("fails", "Will it fail?", "fails", "failing", "running", "a day has passed"),
     calendar=Calendar("UTC", horizon_minutes=60, label_delay_minutes=0),
     numeric=(
-        _feature("age", Column("age")),
+        _feature("age", QueryColumn("age")),
         _feature("strokes_1h", Window("strokes", "count", "sum", 60, ("pump",))),
         _feature("pressure", Window("gauge", "pressure", "last", 120, ("pump",), lag=10)),
         _feature("pressure_of_all", Window("gauge", "pressure", "last", 120)),
     ),
-    category=(CategoricalFeature("maker", "name", "who made it", Column("maker"), example="A", max_length=4),),
+    category=(CategoricalFeature("maker", "name", "who made it", QueryColumn("maker"), example="A", max_length=4),),
 )
 QUERIES = pd.DataFrame(
     {

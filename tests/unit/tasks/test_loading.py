@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from contracts.errors import ParameterError
-from contracts.schema import Column, Window
+from contracts.schema import QueryColumn, Window
 from tasks import Cleaning, Windows, load_cleaning, load_schema, load_windows, task_names
 from tasks.flights import cleaning, schema, windows
 
@@ -32,4 +32,4 @@ def test_a_task_has_tables_with_their_keys_and_a_schema_with_sources(name: str) 
         assert table.key
         assert set(table.key) <= set(table.names)
         assert len(set(table.names)) == len(table.names)
-    assert all(isinstance(feature.source, Column | Window) for feature in load_schema(name).features)
+    assert all(isinstance(feature.source, QueryColumn | Window) for feature in load_schema(name).features)
