@@ -13,7 +13,7 @@
     ├── ArtifactInvalid      failed_precondition  an artifact does not verify
     └── NotReproducible      failed_precondition  what made a model is not at hand
 
-`services/status.py` maps the codes to HTTP and gRPC; `cli.py` prints the message and exits with 1.
+`services/core/status.py` maps the codes to HTTP and gRPC; `cli/options.py` prints the message and exits with 1.
 Messages have one form: "`<name>` must be <rule>, got <value>; <what to do>".
 """
 

@@ -17,7 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from contracts.artifact import Git, sha256
+from contracts.reports.evaluation import MonthQuality
+from contracts.reports.training import EpochPoint
 from contracts.schema import Schema
 from contracts.workspace import Workspace
 from registry.connection import connected, experiment
@@ -47,13 +51,11 @@ class ModelResult:
 
     Attributes:
         metrics: name -> number; None is left out.
-        months: each with `month` ("2013-07") and numbers by name.
-        epochs: each with `epoch` and numbers by name.
     """
 
     metrics: Mapping[str, float | None]
-    months: Sequence[Mapping[str, Any]] = ()
-    epochs: Sequence[Mapping[str, Any]] = ()
+    months: Sequence[MonthQuality] = ()
+    epochs: Sequence[EpochPoint] = ()
 
 
 class TrainingRun:
@@ -193,8 +195,9 @@ def _log_params(client: "MlflowClient", run_id: str, values: Mapping[str, str]) 
     client.log_batch(run_id, params=[Param(name, value) for name, value in values.items()])
 
 
-def _log_points(client: "MlflowClient", run_id: str, points: Sequence[Mapping[str, Any]], key: str) -> None:
+def _log_points(client: "MlflowClient", run_id: str, points: Sequence[MonthQuality | EpochPoint], key: str) -> None:
     """One step a point, at the number in its `key`: an epoch, or a month like "2013-07"."""
     for point in points:
-        values = {name: value for name, value in point.items() if name != key}
-        log_metrics(client, run_id, values, step=int(str(point[key]).replace("-", "")))
+        values = msgspec.structs.asdict(point)
+        step = int(str(values.pop(key)).replace("-", ""))
+        log_metrics(client, run_id, values, step=step)

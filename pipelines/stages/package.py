@@ -78,7 +78,8 @@ def _find_or_log_run(workspace: Workspace, schema: Schema, params: Mapping[str, 
         return run_id
     with tracking.training_run(workspace, schema, params) as run:
         for point in _epochs(workspace):
-            run.log_epoch(point.pop("epoch"), point)
+            values = msgspec.structs.asdict(point)
+            run.log_epoch(values.pop("epoch"), values)
         run.finish()
     logger.info("MLflow knew no run of these weights: logged run %s from the reports", run.run_id)
     return run.run_id
@@ -126,13 +127,12 @@ def _results(
 
 
 def _result(model: ModelMonths, metrics: Mapping[str, float]) -> ModelResult:
-    return ModelResult({**metrics, "mean_auc": model.mean_auc}, [msgspec.to_builtins(month) for month in model.months])
+    return ModelResult({**metrics, "mean_auc": model.mean_auc}, model.months)
 
 
-def _epochs(workspace: Workspace) -> list[dict[str, Any]]:
+def _epochs(workspace: Workspace) -> list[EpochPoint]:
     """Points of the teacher's curves."""
-    points = read_report(workspace.plots / "training.json", list[EpochPoint])
-    return [msgspec.to_builtins(point) for point in points]
+    return read_report(workspace.plots / "training.json", list[EpochPoint])
 
 
 def _numbers(values: msgspec.Struct) -> dict[str, float]:

@@ -34,7 +34,7 @@ class Authentication(grpc.aio.ServerInterceptor):
             given = dict(handler_call_details.invocation_metadata or ()).get("authorization")
             try:
                 self._guard.check(given.encode() if isinstance(given, str) else given)
-            except Exception as error:  # noqa: BLE001 - as above
+            except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
                 code, text = describe(error)
                 if handler_call_details.method == f"/{SERVICE}/ModelInfer":
                     self._metrics.errors[code]()

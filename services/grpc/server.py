@@ -147,7 +147,7 @@ class GrpcServer:
     """Starts and stops with the worker.
 
     Args:
-        connection_seconds: see `Settings.grpc_connection_seconds`.
+        connection_seconds: see `ServiceSettings.grpc_connection_seconds`.
         shared_port: other workers listen on it, too, and the kernel spreads connections over them.
     """
 

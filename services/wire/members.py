@@ -1,7 +1,7 @@
 """Types of JSON members whose rules our own code checks, since its refusals name them better than a decoder's would.
 
 What stands in `extra_json_schema` goes into the OpenAPI document and is not checked by msgspec; each type names the
-check that it documents. tests/contract/test_openapi.py holds the document against what the service does.
+check that it documents. tests/contract/service/test_openapi.py holds the document against the service.
 """
 
 from datetime import datetime

@@ -20,7 +20,6 @@ ROOMS = (
     *("services", "monitoring", "web", "deploy", "demo"),
 )
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
-COMPILED = ("train", "serving", "monitor")
 # Modules that unpickle, and calls that may: none is needed by ONNX, safetensors, JSON and .npz.
 PICKLING = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
 LOADERS = {"torch.load", "torch.save", "mlflow.pytorch.log_model", "mlflow.pyfunc.load_model", "pandas.read_pickle"}
