@@ -12,7 +12,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from contracts.files import write_atomic
 from monitoring.boards.preview.canvas import BORDER, DIM, PANEL, Box, Canvas
-from monitoring.boards.preview.draw import Line, panel
+from monitoring.boards.preview.draw import panel
+from monitoring.boards.preview.line import Line
 from monitoring.boards.query import Prometheus, boards, filled, panels
 
 WIDTH: Final = 1_600  # pixels

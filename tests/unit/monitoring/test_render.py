@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from contracts.errors import DataError, Unavailable
 from monitoring.boards.preview import render
 from monitoring.boards.preview.canvas import Box, Canvas
-from monitoring.boards.preview.draw import Line, panel
+from monitoring.boards.preview.draw import panel
+from monitoring.boards.preview.line import Line
 from monitoring.boards.preview.units import clock, formatted, ticks
 from monitoring.boards.query import Prometheus, Series, filled, rule_queries
 
