@@ -48,7 +48,8 @@ def render(settings: MonitorSettings, prometheus: str | None, minutes: float, to
     """Draw each dashboard from a live Prometheus, from the same JSON, into one PNG."""
     from monitoring.boards.preview.render import render as run
 
-    run(prometheus or _address(settings), settings.root / (to or "reports/dashboards"), minutes)
+    folder = settings.root / to if to else Workspace(settings.root).reports / "dashboards"
+    run(prometheus or _address(settings), folder, minutes)
 
 
 def _address(settings: MonitorSettings) -> str:

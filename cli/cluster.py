@@ -68,7 +68,7 @@ def manifests(settings: ClusterSettings, overlay: str, registry: str | None) -> 
 @cluster.command(name="demo")
 @command(ClusterSettings, "root")
 def cluster_demo(settings: ClusterSettings) -> None:
-    """Replay a week of flights through the cluster, run its monitor, and say what targets and alerts say."""
+    """Replay a week of the task's rows through the cluster, run its monitor, and say what targets and alerts say."""
     from demo.cluster_week import show
     from deploy.cluster.cluster import make_cluster
 

@@ -1,4 +1,1 @@
-"""The vocabulary that every room shares: schema, tables, reports, artifacts, settings, errors.
-
-Imports the standard library, pydantic, numpy and model-signing; nothing of ours.
-"""
+"""The vocabulary that every room shares: schema, tables, reports, artifacts, settings, objectives, paths, errors."""

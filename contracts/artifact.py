@@ -147,7 +147,7 @@ def verify(folder: Path, public_key: Path, digest: str | None = None) -> Artifac
         manifest_bytes = (folder / MANIFEST).read_bytes()
     except OSError as error:
         raise _invalid(folder, f"must hold {', '.join(FILES)}, got: {error}") from error
-    _check_format(folder, manifest_bytes)  # an older one lacks files that are asked for below, and says so in vain
+    _check_format(folder, manifest_bytes)  # first, as a folder of an older format lacks files that are asked for below
     try:
         content = {name: (folder / name).read_bytes() for name in FILES} | {MANIFEST: manifest_bytes}
     except OSError as error:

@@ -147,7 +147,7 @@ class Objectives(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def latency_name(self) -> str:
-        """For people: "20 ms"."""
+        """The slow request's threshold for people: "20 ms"."""
         return f"{self.latency_seconds * 1000:g} ms"
 
 
@@ -203,7 +203,7 @@ def _checked(name: Any, value: Any) -> Any:
 
 
 def described(objectives: Objectives) -> list[Objective]:
-    """All of them, in their order."""
+    """All thresholds with their texts, in the order of `Objectives`."""
     usual = Objectives()
     found = []
     for field in msgspec.structs.fields(Objectives):

@@ -18,7 +18,7 @@ from contracts.reports.monitoring import Monitoring
 from contracts.schema import Schema
 
 PROTOCOLS: Final = ("rest", "grpc")
-# Rows that must be answered.
+# Names of the odd rows that the service must answer.
 UNKNOWN_CATEGORY: Final = "an unknown category"
 MISSING_VALUES: Final = "missing values"
 COMPARED_ROWS: Final = 2_000  # of a replay, asked over both protocols, spread evenly

@@ -32,7 +32,7 @@ HOUR: Final = np.timedelta64(1, "h")
 
 
 def read_token(token_file: Path) -> str | None:
-    """None without a file: a service started with --no-auth needs none, any other one says so at the first request."""
+    """The service's token. None without a file: with --no-auth none is needed, and any other service refuses us."""
     return token_file.read_text(encoding="utf-8").strip() if token_file.is_file() else None
 
 

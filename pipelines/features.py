@@ -87,7 +87,7 @@ def _column(source: QueryColumn | Window) -> str:
 def _check_names(
     schema: Schema, windows: Mapping[str, Window], queries: Expression, events: Mapping[str, Expression]
 ) -> None:
-    """Before anything is computed: whether all that the schema names is there."""
+    """Refuse a schema that names what queries and events lack, before anything is computed."""
     sources = {f.source.name for f in schema.features if isinstance(f.source, QueryColumn)}
     _require("queries", queries, {*KEY_COLUMNS, *sources, *rolling.keys(windows)})
     for name, window in windows.items():

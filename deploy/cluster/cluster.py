@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from contracts.settings import ClusterSettings, load
+from contracts.settings import ClusterSettings
+from contracts.workspace import Workspace
 
 NAMESPACE: Final = "windsock"
 # Name of an exposed port -> its NodePort inside, which is also the default port on 127.0.0.1.
@@ -26,7 +27,7 @@ class Cluster:
 
     @property
     def folder(self) -> Path:
-        return self.root / "state" / "cluster"
+        return Workspace(self.root).state / "cluster"
 
     @property
     def kubeconfig(self) -> Path:
@@ -34,12 +35,12 @@ class Cluster:
 
     @property
     def owner(self) -> Path:
-        """Mounted into the nodes: so a node says itself which checkout made it."""
+        """File that is mounted into the nodes, so that each says which checkout made it."""
         return self.folder / "owner"
 
     @property
     def complete(self) -> Path:
-        """Exists when the cluster was once made to its end. Without it, what is there is incomplete and is deleted."""
+        """File that exists when the cluster was made to its end. A cluster without it is incomplete and is deleted."""
         return self.folder / "complete"
 
     @property
@@ -52,12 +53,3 @@ class Cluster:
 
 def make_cluster(settings: ClusterSettings) -> Cluster:
     return Cluster(settings.root.resolve(), settings.name, settings.node_image, settings.ports)
-
-
-def load_cluster(root: Path) -> Cluster:
-    """From the environment.
-
-    Raises:
-        ParameterError: a port that is none, two exposed ports that are one, or a name that kind refuses.
-    """
-    return make_cluster(load(ClusterSettings, root=root))

@@ -20,4 +20,4 @@ def down(cluster: Cluster) -> None:
     there = bool(find_nodes(cluster))
     delete(cluster)
     shutil.rmtree(cluster.folder, ignore_errors=True)
-    logger.info("%s is gone" if there else "there was no cluster %s", cluster.name)
+    logger.info("cluster %s: deleted" if there else "cluster %s: there was none", cluster.name)

@@ -40,12 +40,11 @@ def render(
     if overlay not in OVERLAYS:
         raise ParameterError(f"`overlay` must be one of {', '.join(OVERLAYS)}, got {overlay!r}")
     digest, files = find_model(root)
-    public_key = root / "secrets/signing.pub"
     shutil.rmtree(folder, ignore_errors=True)
     for path in files:
         write_atomic(folder / "model" / path.name, path.read_bytes())
     write_atomic(folder / "model" / "champion", f"{digest}\n".encode())
-    write_atomic(folder / "signing.pub", public_key.read_bytes())
+    write_atomic(folder / "signing.pub", Workspace(root).public_key.read_bytes())
     kustomization = _kustomization(
         root, overlay, images, folder, digest, [path.name for path in files], source, registry
     )
@@ -67,7 +66,7 @@ def find_model(root: Path) -> tuple[str, list[Path]]:
     if size > MAX_MODEL_BYTES - 4096:
         raise DataError(
             f"the model must have at most {MAX_MODEL_BYTES} bytes to travel as a ConfigMap, got {size}; "
-            "docs/adr/0015 names other ways"
+            "docs/adr/0015-model-as-configmap.md names other ways"
         )
     return digest, files
 
@@ -82,7 +81,7 @@ def _kustomization(
     source: str | None,
     registry: str | None,
 ) -> dict[str, Any]:
-    """JSON, which is YAML."""
+    """Content of the generated kustomization.yaml, as plain data."""
     name = f"model-{digest[:12]}"
     patches = _mount(name, digest, files)
     cause = {"kubernetes.io/change-cause": f"{images.serving}, model {digest[:12]}"}
@@ -99,7 +98,7 @@ def _kustomization(
         "resources": [os.path.relpath(root / "k8s/overlays" / overlay, folder)],
         "configMapGenerator": [
             {
-                "name": name,  # content-named already: a hash on top would say the same again
+                "name": name,  # names its content already: no hash is appended
                 "files": [f"model/{file}" for file in ("champion", *files)],
                 "options": {"disableNameSuffixHash": True, "immutable": True},
             },

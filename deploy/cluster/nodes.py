@@ -18,7 +18,7 @@ READY: Final = "180s"
 
 
 def ensure_nodes(cluster: Cluster) -> list[dict[str, Any]]:
-    """`docker inspect` of running nodes: made, or started again, or as they were."""
+    """Make the nodes, or start those that are stopped. Returns `docker inspect` of each."""
     nodes = find_nodes(cluster)
     if nodes and not cluster.complete.exists():
         logger.info("an incomplete cluster of an earlier start is deleted")
@@ -42,7 +42,7 @@ def ensure_nodes(cluster: Cluster) -> list[dict[str, Any]]:
 
 
 def delete(cluster: Cluster) -> None:
-    """The cluster with its volumes and secrets, and our files on it. Images stay."""
+    """Delete the cluster with its volumes and secrets, and our files on it. Images stay."""
     nodes = find_nodes(cluster)
     if nodes and not is_ours(cluster, nodes):
         raise Unavailable(

@@ -53,7 +53,7 @@ def _state(pod: dict[str, Any]) -> str:
 
 
 def replace_stuck(kubectl: Kubectl) -> None:
-    """A StatefulSet waits for a broken pod to become ready before it replaces it by a mended one: for ever."""
+    """Delete pods of an older revision that are not ready: their StatefulSet would wait for them for ever."""
     told = json.loads(kubectl("get", "statefulsets,pods", "--namespace", NAMESPACE, "--output", "json"))["items"]
     wanted = {
         one["metadata"]["name"]: one["status"].get("updateRevision") for one in told if one["kind"] == "StatefulSet"

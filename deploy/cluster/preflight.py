@@ -38,7 +38,7 @@ def check(cluster: Cluster) -> None:
 
 
 def check_tools() -> None:
-    """docker answers; kind and kubectl are there and new enough."""
+    """Refuse to go on unless docker answers, and kind and kubectl are there and new enough."""
     if shutil.which("docker") is None:
         raise Unavailable(
             "`docker` must be installed, got none on PATH; install it: https://docs.docker.com/get-docker"
@@ -90,7 +90,7 @@ def _check_ours(cluster: Cluster, nodes: list[dict[str, Any]]) -> None:
 
 
 def _check_exposed_ports(cluster: Cluster, nodes: list[dict[str, Any]]) -> None:
-    """A cluster keeps the ports that it was made with."""
+    """Refuse other ports than those that the cluster was made with: it keeps them."""
     bindings = {
         int(inside.split("/")[0]): int(bound[0]["HostPort"])
         for node in nodes

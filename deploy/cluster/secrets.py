@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 def ensure_secrets(kubectl: Kubectl, token_file: Path, grafana: bool = False) -> None:
-    """The database's password, the service's token, Grafana's password when it is wanted."""
+    """Make what is missing of the database's password, the service's token, and Grafana's password if wanted."""
     present = kubectl("get", "secrets", "--namespace", NAMESPACE, "--output", "name").split()
     if "secret/database" not in present:
         _refuse_old_data(kubectl)

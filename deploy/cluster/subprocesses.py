@@ -34,7 +34,7 @@ def attempt(
 
 
 def run(*command: str, stdin: bytes = b"", env: dict[str, str] | None = None, timeout: float = 900) -> str:
-    """What it printed.
+    """Run a command to its end, and return what it printed.
 
     Raises:
         Unavailable: it failed; with the last line that says why.
@@ -74,5 +74,5 @@ class Kubectl:
         return attempt("kubectl", *arguments, stdin=stdin, env=self._env, timeout=timeout)
 
     def apply(self, manifests: bytes, *options: str) -> str:
-        """Server-side: no annotation of 256 KiB that a model would burst, and fields that others own stay theirs."""
+        """Apply on the server: no annotation whose 256 KiB a model would exceed, and others keep their fields."""
         return self(*APPLY, *options, stdin=manifests)

@@ -57,7 +57,7 @@ def up(cluster: Cluster, grafana: bool = False) -> dict[str, float]:
             manifests = _render(cluster, images, nodes, grafana)
             _judge(kubectl, manifests)
         _load_public(cluster, workers(nodes), grafana, seconds)
-        # The database first: its image is there already, and no spool need wait for it.
+        # The database is applied first: its image is there already, and no spool need wait for it.
         kubectl.apply(manifests, "--selector=app.kubernetes.io/name=postgres")
         built_now = built.result()
     _load_ours(cluster, images, workers(nodes), seconds)
@@ -75,7 +75,7 @@ def up(cluster: Cluster, grafana: bool = False) -> dict[str, float]:
 
 
 def _remember(cluster: Cluster, told: dict[str, Any]) -> None:
-    """What this run took, what the making of the cluster took, and a request to try."""
+    """Write what this run took, what the making of the cluster took, and a request to try."""
     workspace = Workspace(cluster.root)
     schema = load_champion(workspace.store, workspace.public_key).schema
     write_json(cluster.folder / "row.json", {"rows": [schema.example()]})
@@ -85,7 +85,7 @@ def _remember(cluster: Cluster, told: dict[str, Any]) -> None:
 
 
 def _build(root: Path, images: Images, seconds: dict[str, float]) -> bool:
-    """Whether any was built now."""
+    """Build both images where needed. Returns whether any was built now."""
     built_now = False
     for target, image in (("serving", images.serving), ("monitor", images.monitor)):
         with step(f"image {image}", seconds):
@@ -107,10 +107,10 @@ def _load_ours(cluster: Cluster, images: Images, names: list[str], seconds: dict
 
 
 def _lay_foundations(cluster: Cluster, kubectl: Kubectl, grafana: bool) -> None:
-    """What needs no image of ours. The APIService comes later, when its pod answers."""
+    """Apply what needs no image of ours. The APIService comes later, when its pod answers."""
     kubectl.apply(kubectl("kustomize", str(cluster.root / METRICS_SERVER)).encode())
     kubectl.apply((cluster.root / "k8s/base/namespace.yaml").read_bytes())
-    ensure_secrets(kubectl, cluster.root / "secrets/token", grafana)
+    ensure_secrets(kubectl, Workspace(cluster.root).token, grafana)
 
 
 def _finish_metrics(cluster: Cluster, kubectl: Kubectl) -> None:
@@ -124,7 +124,7 @@ def _render(cluster: Cluster, images: Images, nodes: list[dict[str, Any]], grafa
 
 
 def _judge(kubectl: Kubectl, manifests: bytes) -> None:
-    """All or nothing: the server sees everything once without effect."""
+    """Have the server check all manifests without effect, so that either all are applied or none."""
     told = kubectl.attempt(*APPLY, "--dry-run=server", stdin=manifests)
     if told.returncode != 0:
         line = next(iter(told.stderr.decode().splitlines()), "no reason")
@@ -164,7 +164,7 @@ def _has_all_replicas(kubectl: Kubectl) -> bool:
 
 
 def _wait_for_answer(cluster: Cluster) -> None:
-    """Through the exposed port on 127.0.0.1, as the user will."""
+    """Wait for an answer through the exposed port on 127.0.0.1, as a user gets it."""
     url = f"http://{cluster.address('rest')}/v2/health/ready"
     if not wait_until(lambda: answers(url), ANSWER_SECONDS, every=0.5):
         raise Unavailable(
@@ -187,7 +187,7 @@ def guide(cluster: Cluster, grafana: bool = False) -> str:
         ),
         f"kubectl       export KUBECONFIG={cluster.kubeconfig}",
         "",
-        f'curl -H "Authorization: Bearer $(cat {cluster.root / "secrets/token"})" \\',
+        f'curl -H "Authorization: Bearer $(cat {Workspace(cluster.root).token})" \\',
         f"  --data @{cluster.folder / 'row.json'} http://{cluster.address('rest')}/v1/predict",
     ]
     return "\n".join(lines)

@@ -84,7 +84,7 @@ def answers(url: str) -> bool:
 
 @contextmanager
 def one_running(program: Program, root: Path, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Ready, and ended on the way out. It runs in `root`; its output is in `folder`/<name>.log.
+    """Run a program in `root` until the block ends; it is ready when the block begins. Output: `folder`/<name>.log.
 
     Raises:
         Unavailable: it does not become ready.
@@ -145,7 +145,7 @@ def stop(name: str, process: subprocess.Popen[bytes], seconds: float = STOP_SECO
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """With what it started, where both are in a session of their own."""
+    """Kill the process, and what it started where both are in a session of their own."""
     if os.getpgid(process.pid) == process.pid:
         os.killpg(process.pid, signal.SIGKILL)
     else:

@@ -19,6 +19,7 @@ from typing import Final
 from contracts.files import write_atomic
 from contracts.settings import StackSettings
 from contracts.settings.ports import check_free
+from contracts.workspace import Workspace
 from deploy.local.processes import Program, find_binary, one_running
 
 logger = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ def _default(name: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """On 127.0.0.1, by the names of the settings; as they are by default."""
+    """Ports on 127.0.0.1, with the names and the defaults of the settings."""
 
     rest: int = _default("rest")
     grpc: int = _default("grpc")
@@ -52,7 +53,7 @@ JOBS: Final = {
 
 
 def find_binaries() -> tuple[str, str]:
-    """Prometheus and Alertmanager.
+    """Paths of Prometheus and Alertmanager.
 
     Raises:
         Unavailable: one is not on PATH. Says how to get it.
@@ -101,7 +102,7 @@ def configure(
 
 
 def programs(folder: Path, ports: Ports) -> list[Program]:
-    """In the order in which they start. They end in the other."""
+    """The stack's programs, in the order in which they start; they end in the opposite order."""
     _, alertmanager = find_binaries()
     ours = [sys.executable, "-m", "cli"]
     asked = {f"WINDSOCK_{name.upper()}_PORT": str(getattr(ports, name)) for name in ("rest", "grpc", "metrics")}
@@ -145,7 +146,7 @@ def running(
     Raises:
         Unavailable: a binary or a port cannot be had (nothing was started), or a program does not become ready.
     """
-    folder = root.resolve() / "state/stack"
+    folder = Workspace(root.resolve()).state / "stack"
     wanted = programs(folder, ports)
     check_ports(ports)
     configure(folder, ports, rules=rules)
@@ -154,7 +155,7 @@ def running(
 
 
 def run(root: Path, ports: Ports, rules: Mapping[str, str] | None = None) -> int:
-    """Until Ctrl-C or SIGTERM (0), or until one of them ends by itself (1)."""
+    """Run the stack. Returns 0 after Ctrl-C or SIGTERM, 1 when a program ended by itself."""
     asked: list[int] = []
     before = {number: signal.signal(number, _note(asked)) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

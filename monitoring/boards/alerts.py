@@ -6,7 +6,7 @@ from monitoring.boards.rule_yaml import Alert, Group, RuleFile, percent
 
 
 def alerts(objectives: Objectives) -> RuleFile:
-    """All of them, by what they are about."""
+    """All alerts, in groups by what they are about."""
     about = (
         "Each alert has `for`, a severity, a summary, a description and a runbook: docs/runbooks/<alert>.md. Severity: "
         "critical wakes somebody, warning waits for the morning, info is read by who looks, none is the heartbeat."

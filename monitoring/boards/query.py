@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from contracts.errors import DataError, Unavailable
 from contracts.files import write_json
+from contracts.workspace import Workspace
 
 OBSERVABILITY: Final = Path(__file__).parents[2] / "deploy/observability"
 DASHBOARDS: Final = ("service", "model", "data")
@@ -34,7 +35,7 @@ class Series:
 
 
 class Prometheus:
-    """Its HTTP API. Raises Unavailable where it does not answer, DataError where it refuses a query."""
+    """The HTTP API of a Prometheus. Raises Unavailable where it does not answer, DataError where it refuses a query."""
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
@@ -88,7 +89,7 @@ def panels(board: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def filled(expr: str, step: float, scrape: float) -> str:
-    """As Grafana fills it, with "All" chosen. `step` and `scrape` in seconds.
+    """The expression with its variables as Grafana fills them, "All" chosen. `step` and `scrape` in seconds.
 
     https://grafana.com/docs/grafana/latest/datasources/prometheus/template-variables: the rate interval spans at least
     four scrapes, so that a missed one leaves a rate.
@@ -165,7 +166,7 @@ def report(root: Path, url: str, minutes: float) -> None:
         DataError: a query returned no data; names each. The report is written all the same.
     """
     result = run_queries(url, minutes)
-    write_json(root / "reports/dashboards.json", result)
+    write_json(Workspace(root).report("dashboards"), result)
     empty = [f"  {q['dashboard']} / {q['panel']}: {q['expr']}" for q in result["queries"] if not q["points"]]
     if empty:
         raise DataError(

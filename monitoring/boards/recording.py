@@ -13,7 +13,7 @@ DELAYED: Final = "job:windsock_labels_delayed:ratio_rate1h"
 
 
 def recordings(objectives: Objectives) -> RuleFile:
-    """All of them."""
+    """All recording rules."""
     about = (
         "What the alerts compare. Names are level:metric:operation; windows are 5 minutes for requests, an hour for "
         "labels, which come in waves. A ratio without traffic is NaN: no alert compares true with it."

@@ -105,7 +105,7 @@ def application(poller: Poller) -> Starlette:
         return HTMLResponse(html, headers=EVIDENTLY)
 
     def alive(_: Request) -> Response:
-        """This process lives: a database that is unreachable must not make the gauges unreachable, too."""
+        """Health of this process alone: an unreachable database must not make the gauges unreachable, too."""
         return PlainTextResponse("ok\n")
 
     health = [Route(path, alive) for path in ("/healthz", "/livez", "/readyz")]

@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import torch
 from pydantic import Field
@@ -94,8 +95,8 @@ def _select(
 
     def on_epoch(epoch: Epoch) -> None:
         history.append(epoch)
-        point = _point(epoch)
-        run.log_epoch(epoch.number, {name: getattr(point, name) for name in point.__struct_fields__[1:]})
+        values = msgspec.structs.asdict(_point(epoch))
+        run.log_epoch(values.pop("epoch"), values)
         logger.info(
             "epoch %d of %d: train loss %.4f, validation loss %.4f, AUC %.4f",
             *(epoch.number, parameters.epochs, epoch.train_loss, epoch.validation_loss, epoch.validation_score),

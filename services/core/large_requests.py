@@ -15,14 +15,14 @@ Answer = TypeVar("Answer")
 
 
 class LargeRequests:
-    """One thread, because a second would take the interpreter from small requests just as often again."""
+    """The queue of large requests. It has one thread: a second would hold up small requests once more."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._queued = metrics.queued_batches
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="large-batches")
 
     async def run(self, work: Callable[[Given], Answer], given: Given) -> Answer:
-        """Whoever stops waiting leaves the queue."""
+        """Do the work on the thread. A request whose client stops waiting leaves the queue."""
         started = False
 
         def start() -> Answer:

@@ -116,7 +116,7 @@ async def _supervise(settings: ServiceSettings) -> int:
                     "it was told to stop": asked.wait(),
                     "a worker ended": lifeline.one_ended.wait(),
                     "BentoML ended": process.wait(),
-                    f"its workers did not start in {START_SECONDS:g} seconds": _wait_in_vain(lifeline.all_came),
+                    f"its workers did not start in {START_SECONDS:g} seconds": _start_timeout(lifeline.all_came),
                 }
             )
             if not asked.is_set():
@@ -159,8 +159,8 @@ async def _first(events: dict[str, Coroutine[Any, Any, Any]]) -> str:
     return tasks[next(iter(done))]
 
 
-async def _wait_in_vain(came: asyncio.Event) -> None:
-    """Ends when the workers did not come in time, and otherwise never."""
+async def _start_timeout(came: asyncio.Event) -> None:
+    """Return when the workers have not come after `START_SECONDS`; when they have, never."""
     try:
         await asyncio.wait_for(came.wait(), START_SECONDS)
     except TimeoutError:

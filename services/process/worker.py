@@ -100,8 +100,8 @@ class Worker:
         )
 
     async def stop(self) -> None:
-        """After the last REST answer."""
-        # A new call hears UNAVAILABLE from us, and tries elsewhere; in the shutdown itself it would hear CANCELLED.
+        """End gRPC, the writer and the metrics. BentoML calls this after the last REST answer."""
+        # A new call gets UNAVAILABLE now, and is tried elsewhere; during the shutdown of gRPC it would get CANCELLED.
         self.predictor.open = False
         await asyncio.sleep(REFUSE_SECONDS)
         await self._grpc.stop(GRPC_GRACE_SECONDS)
@@ -155,7 +155,7 @@ class Worker:
         self._keep(asyncio.create_task(watch()))
 
     def _keep(self, task: asyncio.Task[None]) -> None:
-        """The loop itself holds tasks weakly."""
+        """Hold a task until it ends, as the loop itself holds tasks weakly."""
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -74,7 +74,7 @@ def _colors(spec: dict[str, Any], lines: list[Line]) -> list[str]:
 
 
 def _alarm(spec: dict[str, Any], step: dict[str, Any]) -> str:
-    """A limit from below is drawn in the colour of what lies above it, one from above in that of what lies below."""
+    """Colour of a dashed threshold: that of the alarm, which lies above an upper limit and below a lower one."""
     lowest = spec["fieldConfig"]["defaults"]["thresholds"]["steps"][0]
     return str(lowest["color"] if lowest["color"] == "#F2495C" else step["color"])
 

@@ -8,7 +8,8 @@ from typing import Any, Final
 import pytest
 
 from contracts.files import write_json
-from deploy.cluster.cluster import NAMESPACE, Cluster, load_cluster
+from contracts.settings import ClusterSettings, load
+from deploy.cluster.cluster import NAMESPACE, Cluster, make_cluster
 from deploy.cluster.images import Images, name_images
 from deploy.cluster.subprocesses import Kubectl
 from tests.e2e.cluster.deployment import Serving
@@ -29,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def cluster() -> Cluster:
-    made = load_cluster(ROOT)
+    made = make_cluster(load(ClusterSettings, root=ROOT))
     if not (made.folder / "up.json").exists():
         pytest.exit("these tests need a cluster: `make cluster-up` first", returncode=1)
     return made

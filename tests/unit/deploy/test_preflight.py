@@ -11,8 +11,9 @@ from click.testing import CliRunner
 
 import cli
 from contracts.errors import DataError, ParameterError, Unavailable
+from contracts.settings import ClusterSettings, load
 from deploy.cluster import preflight
-from deploy.cluster.cluster import EXPOSED_PORTS, Cluster, load_cluster
+from deploy.cluster.cluster import EXPOSED_PORTS, Cluster, make_cluster
 from deploy.cluster.images import name_images
 from deploy.cluster.nodes import configuration, ensure_nodes
 from deploy.cluster.pod_trouble import explain
@@ -35,6 +36,11 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def write(folder: Path, name: str, script: str) -> None:
     (folder / name).write_text(f"#!/bin/sh\n{script}\n")
     (folder / name).chmod(0o755)
+
+
+def load_cluster(root: Path) -> Cluster:
+    """As the commands do, from the environment."""
+    return make_cluster(load(ClusterSettings, root=root))
 
 
 @pytest.fixture
