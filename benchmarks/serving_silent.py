@@ -7,9 +7,10 @@ os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # BentoML's: prometheus-client
 
 import monitoring.metrics.declared
 from contracts.errors import Code
+from contracts.reports.monitoring import Protocol
 from contracts.schema import Category, Numeric, Schema
 from monitoring.metrics.counting import ProtocolMetrics, Scores
-from monitoring.metrics.declared import Metrics, Protocol
+from monitoring.metrics.declared import Metrics
 from services.process.bento import Windsock
 
 __all__ = ["Windsock"]

@@ -14,10 +14,9 @@ from contracts.objectives import LATENCY_EDGES, Objectives
 from contracts.reports import write_report
 from contracts.reports.demo import Compared, Latency, ReplayReport
 from contracts.reports.evaluation import EvaluationReport
-from contracts.reports.monitoring import Monitoring
+from contracts.reports.monitoring import PROTOCOLS, Monitoring
 from contracts.schema import Schema
 
-PROTOCOLS: Final = ("rest", "grpc")
 # Names of the odd rows that the service must answer.
 UNKNOWN_CATEGORY: Final = "an unknown category"
 MISSING_VALUES: Final = "missing values"

@@ -15,11 +15,12 @@ from typing import Any, Final
 import numpy as np
 
 from contracts.errors import WindsockError
+from contracts.reports.monitoring import PROTOCOLS
 from contracts.schema import Schema
 from contracts.store import load_champion
 from contracts.workspace import Workspace
 from demo.clients import Client, GrpcClient, Refused, RestClient
-from demo.evidence import COMPARED_ROWS, PROTOCOLS, Replay
+from demo.evidence import COMPARED_ROWS, Replay
 from demo.messages import ClientRequest
 from demo.observers import progress
 from demo.rows import Rows, iso, later_months, read_rows

@@ -47,11 +47,7 @@ _OWN: Final = {
 
 @dataclass(frozen=True, slots=True)
 class ModelResult:
-    """What the reports say of one model.
-
-    Attributes:
-        metrics: name -> number; None is left out.
-    """
+    """What the reports say of one model. `metrics`: name -> number; None is left out."""
 
     metrics: Mapping[str, float | None]
     months: Sequence[MonthQuality] = ()

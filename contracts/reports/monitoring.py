@@ -4,13 +4,14 @@ It goes to `reports/monitoring.json` and into the log's database, from where `wi
 gauges. So it carries what these need of the model's schema and of the objectives; the page needs no model.
 """
 
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from contracts.reports import Part
 from contracts.schema import Schema, Subject, Target
 
 FORMAT: Final = 1
 Protocol = Literal["rest", "grpc"]
+PROTOCOLS: Final[tuple[Protocol, ...]] = get_args(Protocol)
 Method = Literal["wasserstein", "jensenshannon"]
 
 

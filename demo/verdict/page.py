@@ -6,9 +6,9 @@ from typing import Any, Final
 from contracts.artifact import Provenance
 from contracts.reports.demo import DemoReport
 from contracts.reports.evaluation import EvaluationReport, MonthQuality
-from contracts.reports.monitoring import Month, Task
+from contracts.reports.monitoring import PROTOCOLS, Month, Task
 from contracts.workspace import Workspace
-from demo.evidence import LATENCY_EDGES_MS, PROTOCOLS, Evidence
+from demo.evidence import LATENCY_EDGES_MS, Evidence
 from monitoring.monitor.page import heat
 from web.charts import Line, histogram, line_chart
 from web.environment import environment

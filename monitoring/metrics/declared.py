@@ -14,10 +14,10 @@ from prometheus_client.registry import Collector
 
 from contracts.errors import Code
 from contracts.objectives import LABEL_DELAY_EDGES, LATENCY_EDGES
+from contracts.reports.monitoring import PROTOCOLS, Protocol
 from contracts.schema import Schema
 from monitoring.metrics.counting import ManyHistogram, ProtocolMetrics, RowCounts, Series
 
-Protocol = Literal["rest", "grpc"]
 Measure = Literal["auc", "log_loss", "brier", "ece", "positive_share"]
 ReleaseMeasure = Literal["auc", "log_loss", "brier", "ece", "auc_low"]
 Merge = Literal["livesum", "livemax", "livemin"]
@@ -85,7 +85,7 @@ class Metrics(_Declared):
         batch_rows = self._histogram("batch_rows", "Rows of an answered prediction request.", ROW_EDGES)
         self.row_counts = self._count_rows(schema)
         self.of: dict[Protocol, ProtocolMetrics] = {}
-        for protocol in get_args(Protocol):
+        for protocol in PROTOCOLS:
             series = Series(
                 requests=requests.labels(protocol, "ok").inc,
                 errors={code: requests.labels(protocol, code).inc for code in get_args(Code)},

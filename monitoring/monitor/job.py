@@ -20,6 +20,7 @@ from contracts.reference import unpack
 from contracts.reports import write_report
 from contracts.reports.monitoring import (
     FORMAT,
+    PROTOCOLS,
     Limits,
     Monitoring,
     Month,
@@ -37,7 +38,7 @@ from monitoring.log.reader import newest_models, read_newest, read_predictions
 from monitoring.monitor import results
 from monitoring.monitor.calendar import month_instants, wanted_months
 from monitoring.monitor.drift import Sample
-from monitoring.monitor.summary import PROTOCOLS, summarise
+from monitoring.monitor.summary import summarise
 
 logger = logging.getLogger(__name__)
 

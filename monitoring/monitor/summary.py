@@ -1,18 +1,17 @@
 """Some rows of the prediction log as a summary: quality, drift, latency. What cannot be known is None."""
 
-from typing import Final, get_args
+from typing import Final
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.reports.monitoring import Latency, Protocol, Quality, Summary
+from contracts.reports.monitoring import PROTOCOLS, Latency, Quality, Summary
 from contracts.schema import Schema
 from monitoring.log.reader import Predictions
 from monitoring.monitor.drift import Sample, compare
 from monitoring.statistics import quality
 
-PROTOCOLS: Final[tuple[Protocol, ...]] = get_args(Protocol)
 SAMPLE_ROWS: Final = 5_000  # rows that are compared, at most; as many as the reference has: no distance moves by .05
 SEED: Final = 0
 

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from contracts.artifact import INPUT_CATEGORY, INPUT_NUMERIC, OUTPUT, Artifact
 from contracts.errors import ArtifactInvalid, InvalidInput, TooLarge, Unavailable
+from contracts.reports.monitoring import Protocol
 from contracts.schema import Category, Numeric
 from monitoring.log.spool import LabelRecord, PredictionRecord, Record, Spool
-from monitoring.metrics.declared import Metrics, Protocol
+from monitoring.metrics.declared import Metrics
 
 MAX_ROWS: Final = 8_192  # a request
 MAX_BYTES: Final = 16 * 2**20  # a request: 8,192 named records are about 8 MiB
