@@ -15,7 +15,7 @@ from contracts.store import load_champion
 from contracts.workspace import Workspace
 from demo.evidence import Replay
 from demo.replay import read_token, replay
-from demo.rows import ID, MONTH, PREDICTED_AT, later_months
+from demo.replayed_rows import ID, MONTH, PREDICTED_AT, later_months
 from deploy.cluster.cluster import NAMESPACE, Cluster
 from deploy.cluster.pod_trouble import explain
 from deploy.cluster.subprocesses import Kubectl, step

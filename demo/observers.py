@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import psutil
 
 from contracts.errors import Unavailable
+from demo.demo_service import Server
 from demo.evidence import Memory, Scraped
-from demo.server import Server
 from deploy.local.processes import find_binary, free_ports, one_running, wait_until
 from deploy.local.stack import Ports, configure, prometheus_program
 from monitoring.boards.query import Prometheus

@@ -19,7 +19,7 @@ from contracts.schema import Schema
 from demo.clients import Client, GrpcClient, Refused, RestClient
 from demo.evidence import MISSING_VALUES, UNKNOWN_CATEGORY, Answer
 from demo.messages import ClientRequest, rest_body
-from demo.rows import Rows
+from demo.replayed_rows import Rows
 
 BATCH_ROWS: Final = 4_096
 ALONE_ROWS: Final = 64

@@ -23,7 +23,7 @@ from demo.clients import Client, GrpcClient, Refused, RestClient
 from demo.evidence import COMPARED_ROWS, Replay
 from demo.messages import ClientRequest
 from demo.observers import progress
-from demo.rows import Rows, iso, later_months, read_rows
+from demo.replayed_rows import Rows, iso, later_months, read_rows
 
 logger = logging.getLogger(__name__)
 

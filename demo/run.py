@@ -28,12 +28,12 @@ from contracts.schema import Schema
 from contracts.settings import clean_environment
 from contracts.store import load_champion
 from contracts.workspace import Workspace
+from demo.demo_service import Server, refused_start, serving
 from demo.evidence import Evidence, Replay, Scraped
 from demo.observers import MemorySampler, scraping
 from demo.probes import PREFIX, Probes, probe
 from demo.replay import read_token, replay
-from demo.rows import read_rows
-from demo.server import Server, refused_start, serving
+from demo.replayed_rows import read_rows
 from demo.verdict.checks import judge
 from demo.verdict.page import draw
 from deploy.local.processes import wait_until

@@ -21,7 +21,7 @@ NEUTRAL: Final = frozenset(
         "contracts/objectives.py",  # those thresholds that a stage reads are parameters of it
         "contracts/reports/__init__.py",  # reads and writes reports; what is in them stands in their own modules
         "contracts/workspace.py",  # where files are: the paths below
-        "pipelines/parameters.py",  # checks params.yaml; the values are dependencies themselves
+        "pipelines/params_yaml.py",  # checks params.yaml; the values are dependencies themselves
         "registry/connection.py",  # MLflow is told what was done; no output holds anything of it
         "registry/identity.py",  # the same, and the provenance, which is no output
         "registry/mlflow_model/__init__.py",
@@ -119,7 +119,7 @@ def build(root: Path) -> None:
     Raises:
         ParameterError: no readable params.yaml, or a task that is not there.
     """
-    from pipelines.parameters import read_params
+    from pipelines.params_yaml import read_params
     from tasks import load_schema
 
     workspace = Workspace(root)
@@ -138,7 +138,7 @@ def render(root: Path, task: str) -> str:
 
 
 def _entry(name: str, stage: Stage, task: str, root: Path, code: str) -> dict[str, Any]:
-    from pipelines.imports import closure
+    from pipelines.stage_imports import closure
 
     needed = closure(CHECKOUT, f"pipelines.stages.{name}", task, NEUTRAL)
     deps = {os.path.normpath(Path(code, path)) for path in needed} | {str(path) for path in stage.inputs}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.workspace import Workspace
-from pipelines.parameters import GENERAL, check_params, read_params
+from pipelines.params_yaml import GENERAL, check_params, read_params
 
 
 def run_stage(name: str, root: Path) -> None:

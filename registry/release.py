@@ -13,9 +13,9 @@ from contracts.artifact import Artifact, verify
 from contracts.store import CHAMPION
 from contracts.workspace import Workspace
 from registry import store, tracking
+from registry.artifact_writer import restore_envelope
 from registry.connection import connected, experiment
 from registry.mlflow_model import describe, describe_task, write_model
-from registry.packaging import restore_envelope
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -18,7 +18,7 @@ from contracts.errors import DataError, ParameterError
 from contracts.files import write_atomic
 from contracts.schema import Calendar
 from tasks.columns import Label, NumericColumn, TextColumn, features, label
-from tasks.templating import render
+from tasks.scaffold_templates import render
 from tasks.times import utc
 from tasks.zones import month
 

@@ -11,7 +11,7 @@ from contracts.workspace import Workspace
 from demo.evidence import LATENCY_EDGES_MS, Evidence
 from monitoring.monitor.page import heat
 from web.charts import Line, histogram, line_chart
-from web.environment import environment
+from web.jinja import environment
 
 # Reports worth a look, in order of the line; a page links to those that are there.
 REPORTS: Final = {

@@ -11,7 +11,7 @@ from contracts.reports.monitoring import FeatureDrift, Monitoring, Month, Task, 
 from monitoring.monitor.drift import MIN_ROWS
 from monitoring.monitor.results import Newest
 from web.charts import Line, line_chart
-from web.environment import environment
+from web.jinja import environment
 
 HEAT_FULL: Final = 0.5  # distance that gets the full colour
 NOT_RUN: Final = "the monitor has not run yet; in a cluster it does each hour, elsewhere `windsock monitor` runs it"

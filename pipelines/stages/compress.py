@@ -32,7 +32,7 @@ from models.train import Epoch, TrainingRows
 from monitoring.statistics import quality
 from pipelines import checkpoint
 from pipelines.dataset import Dataset, read_dataset, split
-from pipelines.parameters import Section
+from pipelines.params_yaml import Section
 from tasks import load_schema
 
 logger = logging.getLogger(__name__)

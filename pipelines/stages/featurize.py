@@ -14,7 +14,7 @@ from contracts.reports.features import FeatureMonth, FeaturesReport
 from contracts.schema import Schema
 from contracts.tables import feature_table
 from contracts.workspace import Workspace
-from pipelines import features, parquet
+from pipelines import feature_windows, parquet
 from tasks import load_schema, load_windows
 from tasks.zones import month
 
@@ -30,9 +30,9 @@ def main(workspace: Workspace, *, task: str) -> None:
     """
     schema, windows = load_schema(task), load_windows(task)
     tables = {path.stem: ibis.memtable(parquet.read(path)) for path in sorted(workspace.ingested.glob("*.parquet"))}
-    with features.connection() as database:
+    with feature_windows.connection() as database:
         logger.info("Computing %d features", len(schema.features))
-        table = features.compute(database, schema, windows.queries(tables), windows.events(tables))
+        table = feature_windows.compute(database, schema, windows.queries(tables), windows.events(tables))
     check(table, schema, task)
     parquet.write(workspace.features, table)
     report = summary(table, schema)

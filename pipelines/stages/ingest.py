@@ -13,7 +13,7 @@ from contracts.reports.ingest import IngestReport
 from contracts.tables import Table
 from contracts.workspace import Workspace
 from pipelines import parquet
-from pipelines.parameters import Section
+from pipelines.params_yaml import Section
 from tasks import load_cleaning
 
 logger = logging.getLogger(__name__)

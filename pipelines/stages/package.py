@@ -22,11 +22,11 @@ from contracts.schema import Schema
 from contracts.workspace import Workspace
 from pipelines import checkpoint
 from registry import tracking
+from registry.artifact_writer import Content, Origin, keep_envelope, write_artifact
 from registry.connection import connected
 from registry.identity import data_identity, git_identity
 from registry.keys import signing_keys
 from registry.mlflow_model import Evidence, describe
-from registry.packaging import Content, Origin, keep_envelope, write_artifact
 from registry.tracking import ModelResult
 from tasks import load_schema
 

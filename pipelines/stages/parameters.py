@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from contracts.files import write_atomic
 from contracts.workspace import Workspace
-from pipelines.parameters import GENERAL, check_params
+from pipelines.params_yaml import GENERAL, check_params
 from tasks import load_schema
 
 SECTIONS: Final = ("ingest", "train", "compress")  # stages with a `class Parameters`

@@ -24,7 +24,7 @@ from models.train import Epoch, TrainingSettings, fit, predict
 from monitoring.statistics import quality
 from pipelines import checkpoint
 from pipelines.dataset import Dataset, Split, read_dataset, split
-from pipelines.parameters import Section
+from pipelines.params_yaml import Section
 from registry import tracking
 from tasks import load_schema
 

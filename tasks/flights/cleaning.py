@@ -11,11 +11,11 @@ import pandas as pd
 
 from contracts.reports.ingest import TableIngest
 from tasks import Ingested, Rule, zones
+from tasks.data_repair import drop_rows, mark_missing
 from tasks.flights import clock
 from tasks.flights.source import SHA256, Source, load, locate
 from tasks.flights.tables import TABLES
 from tasks.flights.words import LATE_MINUTES
-from tasks.repair import drop_rows, mark_missing
 
 __all__ = ["TABLES", "ingest", "rules"]
 

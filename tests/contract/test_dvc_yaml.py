@@ -16,8 +16,8 @@ import yaml
 from cli.pipeline import STAGES
 from pipelines.dag import CHECKOUT, NEUTRAL, render
 from pipelines.dag import STAGES as DAG
-from pipelines.imports import closure
-from pipelines.parameters import GENERAL
+from pipelines.params_yaml import GENERAL
+from pipelines.stage_imports import closure
 from pipelines.stages.parameters import SECTIONS
 
 ROOT = Path(__file__).parents[2]

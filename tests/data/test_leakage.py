@@ -13,8 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from contracts.workspace import Workspace
-from pipelines import features as feature_table
-from pipelines import parquet
+from pipelines import feature_windows, parquet
 from tasks.flights import windows
 from tasks.flights.schema import SCHEMA
 
@@ -178,8 +177,8 @@ def compute(world: dict[str, Any], later: timedelta) -> Any:
     tables = {name: ibis.memtable(table) for name, table in world.items()}
     queries = windows.queries(tables)
     queries = queries.mutate(predicted_at=queries["predicted_at"] + ibis.interval(later))
-    with feature_table.connection() as database:
-        return feature_table.compute(database, SCHEMA, queries, windows.events(tables))
+    with feature_windows.connection() as database:
+        return feature_windows.compute(database, SCHEMA, queries, windows.events(tables))
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from contracts.reports import read_report
 from contracts.reports.evaluation import EvaluationReport
 from contracts.reports.ingest import IngestReport
 from contracts.workspace import Workspace
-from pipelines import features, parquet
+from pipelines import feature_windows, parquet
 from pipelines.runner import run_stage
 from tasks.rain import windows
 from tasks.rain.schema import SCHEMA
@@ -38,8 +38,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def computed(weather: Any, forecasts: Any) -> Any:
     tables = {"weather": ibis.memtable(weather), "forecasts": ibis.memtable(forecasts)}
-    with features.connection() as database:
-        return features.compute(database, SCHEMA, windows.queries(tables), windows.events(tables))
+    with feature_windows.connection() as database:
+        return feature_windows.compute(database, SCHEMA, windows.queries(tables), windows.events(tables))
 
 
 def tables(root: Path) -> tuple[Any, Any]:

@@ -22,8 +22,8 @@ from contracts.schema import Calendar, CategoricalFeature, NumericFeature, Query
 from contracts.workspace import Workspace
 from demo import probes
 from demo import run as demo_run
-from demo.rows import ID, LABEL, MONTH, OUTCOME_AT, PREDICTED_AT
-from demo.server import refused_start
+from demo.demo_service import refused_start
+from demo.replayed_rows import ID, LABEL, MONTH, OUTCOME_AT, PREDICTED_AT
 from demo.verdict import checks
 from monitoring.statistics.quality import measure
 from tasks.flights.schema import SCHEMA

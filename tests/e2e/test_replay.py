@@ -19,7 +19,7 @@ from demo.clients import RestClient
 from demo.evidence import Replay
 from demo.messages import ClientRequest
 from demo.replay import replay, replay_workspace
-from demo.rows import ID, LABEL, MONTH, OUTCOME_AT, PREDICTED_AT, later_months, read_rows
+from demo.replayed_rows import ID, LABEL, MONTH, OUTCOME_AT, PREDICTED_AT, later_months, read_rows
 from monitoring.log.reader import Predictions, read_predictions
 from tasks.flights.schema import SCHEMA
 from tests.support.payloads import rows as honest_rows

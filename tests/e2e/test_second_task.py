@@ -24,7 +24,7 @@ from contracts.store import load_champion
 from contracts.workspace import Workspace
 from demo.clients import GrpcClient, RestClient
 from demo.messages import ClientRequest
-from demo.rows import read_rows
+from demo.replayed_rows import read_rows
 from deploy.local.processes import free_ports, wait_until
 from tests.support.serving import Server, Store, start
 

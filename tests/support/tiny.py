@@ -24,8 +24,8 @@ from contracts.artifact import (
 )
 from contracts.reference import Reference, pack
 from contracts.schema import Schema
+from registry.artifact_writer import Content, Origin, write_artifact
 from registry.keys import signing_keys
-from registry.packaging import Content, Origin, write_artifact
 from tasks.flights.schema import SCHEMA
 
 NOWHERE = Origin(Git(commit=None, dirty=False), mlflow_run_id="none", data_sha256={}, parameters={})

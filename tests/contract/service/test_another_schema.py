@@ -122,6 +122,7 @@ def test_its_documents_and_metrics_speak_of_it_and_of_nothing_else(plants: Serve
     assert fields["properties"]["warmth"]["maximum"] == 45
     assert INFER in document["paths"]
     assert PLANTS.target.question in document["info"]["description"]
+    assert f"as a rule {PLANTS.calendar.label_delay_minutes // 60} h after" in document["info"]["description"]
     page = plants.ask("/docs", token=None)[1].decode()
     for word in (PLANTS.title, PLANTS.target.question, "Fields of a row: one pot plant", "moisture", "that are green"):
         assert word in page, word

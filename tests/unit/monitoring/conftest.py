@@ -13,8 +13,8 @@ from contracts.reference import Reference, pack
 from monitoring.log.spool import LabelRecord, PredictionRecord, Record
 from monitoring.log.tables import insert, open_database
 from monitoring.monitor import job, results
+from registry.artifact_writer import write_artifact
 from registry.keys import signing_keys
-from registry.packaging import write_artifact
 from tasks.flights.schema import SCHEMA
 from tests.support.payloads import rows
 from tests.support.tiny import NOWHERE, PROMISED, tiny_content, tiny_model

@@ -21,7 +21,7 @@ from contracts.schema import (
 )
 from contracts.tables import feature_table
 from pipelines import parquet
-from pipelines.features import compute, connection
+from pipelines.feature_windows import compute, connection
 from pipelines.stages import featurize
 
 NOON = datetime(2024, 5, 31, 12)

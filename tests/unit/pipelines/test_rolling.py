@@ -10,7 +10,7 @@ import pytest
 
 from contracts.schema import Window
 from pipelines import rolling
-from pipelines.features import connection
+from pipelines.feature_windows import connection
 from pipelines.rolling import latest, totals
 from tasks.instants import minute
 

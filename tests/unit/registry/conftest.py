@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from contracts.workspace import Workspace
-from pipelines.parameters import read_params
+from pipelines.params_yaml import read_params
 from tasks.flights.schema import SCHEMA
 from tests.support.tiny import tiny_reference
 

@@ -18,9 +18,9 @@ from contracts.artifact import CONTENT, Git, verify
 from contracts.errors import ArtifactInvalid
 from contracts.workspace import Workspace
 from registry import tracking
+from registry.artifact_writer import Origin, write_artifact
 from registry.connection import connected
 from registry.keys import signing_keys
-from registry.packaging import Origin, write_artifact
 from tasks.flights.schema import SCHEMA
 from tests.support.runs import children, curve, package_candidate
 from tests.support.tiny import NOWHERE, tiny_content
@@ -174,7 +174,7 @@ def test_the_digest_is_of_the_content_alone(tmp_path: Path, graph: Graph, monkey
 
     content, keys = tiny_content(graph().SerializeToString()), signing_keys(tmp_path / "secrets")
     first = write_artifact(tmp_path / "first", content, NOWHERE, keys)
-    monkeypatch.setattr("registry.packaging.datetime", Later)
+    monkeypatch.setattr("registry.artifact_writer.datetime", Later)
     origin = Origin(Git("c" * 40, dirty=True), "another run", {"flights": "2f" * 32}, {"train": {"epochs": 1}})
     second = write_artifact(tmp_path / "second", content, origin, keys)
     assert first.digest == second.digest

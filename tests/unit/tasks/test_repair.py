@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from contracts.tables import Column
-from tasks.repair import drop_rows, mark_missing
+from tasks.data_repair import drop_rows, mark_missing
 
 COLUMNS = (
     Column("name", "string"),

@@ -52,7 +52,7 @@ def test_generated_code_is_in_the_project_s_style(checkout: Path) -> None:
         make(checkout, name)
     shutil.copy(ROOT / "pyproject.toml", checkout)
     (checkout / "contracts").symlink_to(ROOT / "contracts")  # by which ruff knows what is ours
-    for module in ("files", "repair", "times", "zones", "instants", "__init__"):
+    for module in ("source_files", "data_repair", "times", "zones", "instants", "__init__"):
         shutil.copy(ROOT / f"tasks/{module}.py", checkout / "tasks")
     for words in (["check"], ["format", "--check"]):
         command = [sys.executable, "-m", "ruff", *words, "tasks"]
@@ -72,7 +72,7 @@ REFUSED: list[tuple[dict[str, Any], Callable[[str], str], type[WindsockError], s
     ({"name": "Waits"}, str, ParameterError, "name of a task must be a Python name.*got 'Waits'"),
     ({"name": "class"}, str, ParameterError, "name of a task must be a Python name.*got 'class'"),
     ({"name": "taken"}, str, ParameterError, "name of a task must be free, got 'taken', and tasks/taken is there"),
-    ({"name": "files"}, str, ParameterError, "must be free, got 'files', and tasks/files.py is there"),
+    ({"name": "zones"}, str, ParameterError, "must be free, got 'zones', and tasks/zones.py is there"),
     ({"id": "order"}, str, ParameterError, "`--id` must be a column of the CSV, one of visit, asked.*got 'order'"),
     ({"outcome_time": "done"}, str, ParameterError, "`--outcome-time` must be a column of the CSV.*got 'done'"),
     ({"categories": ("slow",)}, str, ParameterError, "must be a column without another use, got 'slow'"),
@@ -95,7 +95,7 @@ def test_refused(
     roles: dict[str, Any], change: Callable[[str], str], kind: type[WindsockError], message: str, checkout: Path
 ) -> None:
     (checkout / "tasks/taken").mkdir()
-    (checkout / "tasks/files.py").touch()
+    (checkout / "tasks/zones.py").touch()
     (checkout / "visits.csv").write_text(change((checkout / "visits.csv").read_text()))
     with pytest.raises(kind, match=message):
         make(checkout, **roles)
