@@ -203,7 +203,8 @@ def test_a_rolling_window_is_what_the_document_says(told: tuple[Reader, dict[str
     path = reader.checkout / "tasks/returns/windows.py"
     path.write_text(path.read_text().partition("def events(")[0] + stream)
     path = reader.checkout / "tasks/returns/schema.py"
-    text = path.read_text().replace("NumericFeature, Schema\n", "NumericFeature, Schema, Window\n")
+    text, imports = re.subn(r"(from contracts\.schema import .*)", r"\1, Window", path.read_text())
+    assert imports == 1
     text = text.replace("SCHEMA: Final = Schema(", f"{feature}\nSCHEMA: Final = Schema(")
     path.write_text(text.replace("numeric=_NUMERIC,", "numeric=_NUMERIC + _ROLLING,"))
     reader.type("windsock stage featurize")

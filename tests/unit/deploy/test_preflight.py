@@ -18,6 +18,7 @@ from deploy.cluster.images import name_images
 from deploy.cluster.nodes import configuration, ensure_nodes
 from deploy.cluster.pod_trouble import explain
 from deploy.cluster.subprocesses import Kubectl
+from deploy.local.processes import free_ports
 from tests.support.manifests import ROOT
 
 
@@ -45,10 +46,8 @@ def load_cluster(root: Path) -> Cluster:
 
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
-    for name in EXPOSED_PORTS:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            monkeypatch.setenv(f"CLUSTER_{name.upper()}_PORT", str(free.getsockname()[1]))
+    for name, port in zip(EXPOSED_PORTS, free_ports(len(EXPOSED_PORTS)), strict=True):
+        monkeypatch.setenv(f"CLUSTER_{name.upper()}_PORT", str(port))
     return load_cluster(tmp_path)
 
 
