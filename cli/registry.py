@@ -32,7 +32,11 @@ def models(settings: StoreSettings) -> None:
             click.echo(f"{star} {model.digest[:12]}  does not verify: {model.damage}")
             continue
         manifest, made = model.artifact.manifest, model.artifact.provenance.created_at
-        figures = "  ".join(f"{name} {value:.4g}" for name, value in manifest.metrics.items())
+        # Counts are shown whole, measures with the digits that an interval leaves them.
+        shown = {
+            name: f"{value:,.0f}" if value == int(value) else f"{value:.4f}" for name, value in manifest.metrics.items()
+        }
+        figures = "  ".join(f"{name} {text}" for name, text in shown.items())
         click.echo(f"{star} {model.digest[:12]}  {made}  {manifest.released} as of {manifest.as_of}  {figures}")
 
 
