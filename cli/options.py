@@ -5,7 +5,7 @@ import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import click
 
@@ -63,10 +63,18 @@ def command(
 def _option(section: type[Section], field: str, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """The option of one field. Its default is None: `load` reads the variable and the default of the settings."""
     told = section.model_fields[field]
-    shown = "" if told.default in ("", Path()) else f"; default: {told.default}"
+    shown = "" if told.default in ("", None, Path()) else f"; default: {told.default}"
     text = f"{told.description}  [env var: {variable(section, field)}{shown}]"
     if told.annotation is bool:
         name, text = (f"no-{name}" if told.default else name), text.partition("; default")[0].rstrip("]") + "]"
         return click.option(f"--{name}", field, is_flag=True, flag_value=not told.default, default=None, help=text)
-    kind: Any = click.Path(path_type=Path) if told.annotation is Path else told.annotation
-    return click.option(f"--{name}", field, type=kind, default=None, help=text)
+    return click.option(f"--{name}", field, type=_kind(told.annotation), default=None, help=text)
+
+
+def _kind(annotation: Any) -> Any:
+    """Click's type for a field's."""
+    if get_origin(annotation) is Literal:
+        return click.Choice(get_args(annotation))
+    if Path in (annotation, *get_args(annotation)):
+        return click.Path(path_type=Path)
+    return annotation

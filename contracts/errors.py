@@ -4,8 +4,12 @@
     ├── InvalidInput         invalid_input      the caller sent something that cannot be answered
     │   └── ContractViolation                   a value breaks the feature or table contract
     ├── Unauthenticated      unauthenticated    no token, or a wrong one
+    ├── Forbidden            forbidden          a token without the scope that this needs
     ├── NotFound             not_found          no such model, version or path
+    ├── Conflict             conflict           an id that stands for something else already
     ├── TooLarge             too_large          more rows or bytes than a request may have
+    ├── Overloaded           overloaded         more at once than is taken on; later it works
+    ├── DeadlineExceeded     deadline_exceeded  the caller waits no longer
     ├── Unavailable          unavailable        not ready yet, draining, or a dependency is unreachable
     ├── ParameterError       invalid_input      params.yaml or a setting is wrong
     ├── DataError            invalid_input      a data file is missing or damaged
@@ -23,8 +27,12 @@ Code = Literal[
     "internal",
     "invalid_input",
     "unauthenticated",
+    "forbidden",
     "not_found",
+    "conflict",
     "too_large",
+    "overloaded",
+    "deadline_exceeded",
     "unavailable",
     "failed_precondition",
 ]
@@ -48,12 +56,34 @@ class Unauthenticated(WindsockError):
     code = "unauthenticated"
 
 
+class Forbidden(WindsockError):
+    code = "forbidden"
+
+
 class NotFound(WindsockError):
     code = "not_found"
 
 
+class Conflict(WindsockError):
+    code = "conflict"
+
+
 class TooLarge(WindsockError):
     code = "too_large"
+
+
+class Overloaded(WindsockError):
+    """Refused at once, with nothing done. `retry_after`: seconds after which a try makes sense."""
+
+    code = "overloaded"
+
+    def __init__(self, message: str, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class DeadlineExceeded(WindsockError):
+    code = "deadline_exceeded"
 
 
 class Unavailable(WindsockError):

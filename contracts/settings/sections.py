@@ -5,7 +5,7 @@ line. Relative paths are relative to `root`, the workspace's folder.
 import re
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -63,6 +63,12 @@ class LogSettings(Section):
 
     state: Path = Field(_HERE.state, description="Folder of the service's spool and of SQLite's prediction log.")
     database_url: str = Field("", description="SQLAlchemy URL of the prediction log; empty is SQLite in the state.")
+    retention_days: int = Field(
+        180,
+        ge=1,
+        le=36_500,
+        description="Days that predictions and labels are kept: half a year.",
+    )
 
     @property
     def spool(self) -> Path:
@@ -86,7 +92,15 @@ class StoreSettings(Section):
 class ServiceSettings(LogSettings, StoreSettings):
     """`windsock serve`. `launch` hands them to its workers through the same variables, so both see one set."""
 
-    token_file: Path = Field(_HERE.token, description="Bearer token; made at first start.")
+    token_file: Path = Field(_HERE.token, description="Bearer token of this machine's clients; made at first start.")
+    tokens_file: Path = Field(
+        _HERE.secrets / "tokens.json",
+        description="Hashes, scopes and quotas of all tokens; read when it changes.",
+    )
+    tls_certificate: Path | None = Field(
+        None, description="PEM chain for REST and gRPC, read again when it changes; none is plain text."
+    )
+    tls_key: Path | None = Field(None, description="PEM key of the certificate.")
     host: Address = Field("127.0.0.1", description="IP address of REST and gRPC.")
     rest_port: Port = Field(3000, description="Port of REST.")
     grpc_port: Port = Field(3001, description="Port of gRPC.")
@@ -108,6 +122,31 @@ class ServiceSettings(LogSettings, StoreSettings):
     flush_seconds: float = Field(
         20, ge=0, le=3_600, description="At the end: how long an unreachable database is tried, before rows are left."
     )
+    companion: bool = Field(
+        True,
+        description="Whether the companion, which moves the log, is started; in a cluster it is a container.",
+    )
+    spool_bytes: int = Field(
+        512 * 2**20, ge=2**20, description="Most that may wait for the database; more is refused with 429."
+    )
+    spool_fsync: Literal["off", "interval", "each"] = Field(
+        "off", description="When rows are forced to disk: never (they survive the process), each second, each answer."
+    )
+    max_rows_in_flight: int = Field(32_768, ge=1, description="Rows being answered; more are refused with 429.")
+    max_bytes_in_flight: int = Field(
+        64 * 2**20, ge=2**20, description="Bytes of bodies being read and answered; more are refused with 429."
+    )
+    batch_rows: int = Field(1_024, ge=1, description="Rows of small requests that are scored in one run, at most.")
+    batch_delay_us: int = Field(
+        0, ge=0, le=100_000, description="How long a small request waits for others, microseconds; 0 waits for nobody."
+    )
+    shadow_rows: int = Field(
+        4_096, ge=0, description="Rows that may wait for the shadow; more are dropped and counted."
+    )
+    log_format: Literal["auto", "json", "text"] = Field(
+        "auto", description="Lines of the service's own log: JSON, or text for people; auto is text on a terminal."
+    )
+    otlp_endpoint: str = Field("", description="OTLP/HTTP address that traces go to; empty makes none.")
     metrics_folder: Path | None = Field(
         None, description="Set by `launch` for several workers: their metrics meet here."
     )
@@ -117,6 +156,12 @@ class ServiceSettings(LogSettings, StoreSettings):
     def _ports_differ(self) -> Self:
         if len({self.rest_port, self.grpc_port, self.metrics_port}) != 3:
             raise ValueError("rest_port, grpc_port and metrics_port must differ")
+        return self
+
+    @model_validator(mode="after")
+    def _certificate_has_a_key(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key must be given together")
         return self
 
     @model_validator(mode="after")

@@ -14,8 +14,12 @@ logger = logging.getLogger(__name__)
 STATUS: Final[Mapping[Code, tuple[int, StatusCode]]] = {
     "invalid_input": (400, StatusCode.INVALID_ARGUMENT),
     "unauthenticated": (401, StatusCode.UNAUTHENTICATED),
+    "forbidden": (403, StatusCode.PERMISSION_DENIED),
     "not_found": (404, StatusCode.NOT_FOUND),
+    "conflict": (409, StatusCode.ALREADY_EXISTS),
     "too_large": (413, StatusCode.RESOURCE_EXHAUSTED),
+    "overloaded": (429, StatusCode.RESOURCE_EXHAUSTED),
+    "deadline_exceeded": (504, StatusCode.DEADLINE_EXCEEDED),
     "failed_precondition": (500, StatusCode.FAILED_PRECONDITION),
     "internal": (500, StatusCode.INTERNAL),
     "unavailable": (503, StatusCode.UNAVAILABLE),

@@ -151,7 +151,7 @@ def test_help_of_serve_names_variable_and_default_of_every_option() -> None:
             assert variable(ServiceSettings, name) not in text
             continue
         assert f"{told.description} [env var: {variable(ServiceSettings, name)}" in text, name
-        if told.default not in (True, "", Path()):
+        if told.default not in (True, "", None, Path()):
             assert f"{variable(ServiceSettings, name)}; default: {told.default}]" in text, name
 
 

@@ -1,11 +1,12 @@
-"""The store of released models: `<store>/<digest>/`, and `<store>/champion`, which holds the digest to serve."""
+"""The store of released models: `<store>/<digest>/`, and `<store>/champion`, which names the one to start with."""
 
 import re
 from pathlib import Path
 from typing import Final
 
 from contracts.artifact import Artifact, verify
-from contracts.errors import ArtifactInvalid
+from contracts.errors import ArtifactInvalid, DataError
+from contracts.store.state import Desired, State
 
 CHAMPION: Final = "champion"
 _DIGEST: Final = re.compile("[0-9a-f]{64}")  # sha256
@@ -44,3 +45,25 @@ def read_pointer(store: Path) -> str:
 def digests(store: Path) -> list[str]:
     """Digests of all models in the store, sorted."""
     return sorted(path.name for path in store.glob("*") if _DIGEST.fullmatch(path.name) and path.is_dir())
+
+
+def wanted(store: Path, state: State) -> Desired:
+    """Which models shall have which role: what the database says for this pointer, or the pointer's champion alone.
+
+    Raises:
+        ArtifactInvalid: no pointer, or one that holds no digest.
+    """
+    pointer = read_pointer(store)
+    try:
+        desired = state.read_desired()
+    except DataError:  # a damaged file: the companion writes it again
+        desired = None
+    if desired is None or desired.base != pointer:
+        return Desired(champion=pointer, base=pointer)
+    return desired
+
+
+def find_model(digest: str, store: Path, state: State) -> Path:
+    """Folder of a model: the store's, or what came out of the database. It may be missing."""
+    kept = store / digest
+    return kept if kept.is_dir() else state.models / digest
