@@ -54,6 +54,7 @@ class Rest:
             "/livez": Route("GET", self._live, open=True),
             "/healthz": Route("GET", self._live, open=True),
             "/readyz": Route("GET", self._ready, open=True),
+            **docs_page.routes(),
         }
         self._of_model = {
             None: Route("GET", self._model),
@@ -173,7 +174,8 @@ class Rest:
 
     def _docs(self, call: Call) -> Reply:
         base = f"http://{call.headers.get(b'host', b'127.0.0.1:3000').decode('latin-1')}"
-        return Reply(200, docs_page.page(self._document, base, self._predictor.schema), b"text/html; charset=utf-8")
+        page = docs_page.page(self._document, base, self._predictor.schema)
+        return Reply(200, page, b"text/html; charset=utf-8", docs_page.HEADERS)
 
 
 def _refusal(error: Exception) -> tuple[Any, Reply]:

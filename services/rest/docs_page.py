@@ -1,20 +1,59 @@
-"""The page at `/docs`: one HTML file without script, style sheet or font of another host."""
+"""The page at `/docs`: what is asked and answered, and a console that sends requests from the browser.
+
+The console is Swagger UI, out of its npm package and served by this service: no other host is asked for anything, and
+the page's policy forbids the browser to. tests/contract/schemas/package.json names the version.
+"""
 
 import json
 from collections.abc import Iterable
+from functools import cache, partial
 from html import escape
+from pathlib import Path
 from typing import Any, Final
 
 from contracts.schema import CategoricalFeature, NumericFeature, Schema
+from services.rest.asgi import Header
+from services.rest.routes import Call, Reply, Route
 
-_STYLE: Final = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}"
-    "pre{background:#f4f5f7;padding:1rem;white-space:pre-wrap;overflow-wrap:anywhere;border-radius:6px;font-size:13px}"
-    "table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .8rem .3rem 0;"
-    "border-bottom:1px solid #dde1e6;vertical-align:top}code{font-size:14px}"
-    "@media(prefers-color-scheme:dark){body{background:#14171a;color:#e4e7eb}pre{background:#1f2429}"
-    "td,th{border-color:#333a42}a{color:#7db4ff}}"
+_STATIC: Final = Path(__file__).with_name("static")
+_SCRIPT: Final = b"text/javascript; charset=utf-8"
+_STYLE: Final = b"text/css; charset=utf-8"
+_FILES: Final = {
+    "/docs/page.css": ("page.css", _STYLE),
+    "/docs/console.js": ("console.js", _SCRIPT),
+    "/docs/swagger-ui.css": ("swagger-ui/swagger-ui.css", _STYLE),
+    "/docs/swagger-ui-bundle.js": ("swagger-ui/swagger-ui-bundle.js", _SCRIPT),
+}
+# What the browser may do with the page: our scripts, styles and answers, and Swagger UI's pictures, which stand in its
+# style sheet.
+_POLICY: Final = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+HEADERS: Final[tuple[Header, ...]] = (
+    (b"content-security-policy", _POLICY),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+)
+
+
+def routes() -> dict[str, Route]:
+    """What stands behind the page: its files, and the way from `/` to it. Each is open."""
+    files = {path: Route("GET", partial(_file, *found), open=True) for path, found in _FILES.items()}
+    return {"/": Route("GET", _home, open=True)} | files
+
+
+def _home(_: Call) -> Reply:
+    return Reply(307, b"", headers=((b"location", b"/docs"),))
+
+
+def _file(name: str, content_type: bytes, _: Call) -> Reply:
+    return Reply(200, _content(name), content_type, (*HEADERS, (b"cache-control", b"max-age=3600")))
+
+
+@cache
+def _content(name: str) -> bytes:
+    return (_STATIC / name).read_bytes()
 
 
 def page(document: dict[str, Any], base: str, schema: Schema) -> bytes:
@@ -29,11 +68,14 @@ def page(document: dict[str, Any], base: str, schema: Schema) -> bytes:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(info['title'])}</title><style>{_STYLE}</style></head><body>"
-        f"<h1>{escape(info['title'])} {escape(info['version'])}</h1><p>{escape(info['description'])}</p>"
-        '<p>The machine-readable form: <a href="/openapi.json">/openapi.json</a>.</p>'
-        f"<h2>Try it</h2>{_examples(base, schema)}"
-        f"<h2>Endpoints</h2>{_endpoints(document['paths'])}"
+        f"<title>{escape(info['title'])}</title>"
+        '<link rel="stylesheet" href="/docs/swagger-ui.css"><link rel="stylesheet" href="/docs/page.css">'
+        '<script src="/docs/swagger-ui-bundle.js" defer></script><script src="/docs/console.js" defer></script>'
+        f"</head><body><h1>{escape(info['title'])} {escape(info['version'])}</h1><p>{escape(info['description'])}</p>"
+        "<h2>Send a request</h2><p>Authorize asks for the token, once; it is forgotten with the page. Each request "
+        'below holds an example to be changed. The document behind it: <a href="/openapi.json">/openapi.json</a>.</p>'
+        '<div id="console"><noscript>The console needs JavaScript; the commands below do not.</noscript></div>'
+        f"<h2>From a shell</h2>{_examples(base, schema)}"
         f"<h2>Fields of a row: one {escape(schema.subject.singular)}</h2>{_fields(schema)}</body></html>"
     ).encode()
 
@@ -49,16 +91,6 @@ def _examples(base: str, schema: Schema) -> str:
             f"curl {base}/v1/labels -H \"Authorization: Bearer $(cat secrets/token)\" -d '{label}'",
         )
     )
-
-
-def _endpoints(paths: dict[str, Any]) -> str:
-    rows = [
-        (f"{method.upper()} {path}", operation["summary"], "no" if operation.get("security") == [] else "yes")
-        for path, item in paths.items()
-        for method, operation in item.items()
-        if method != "parameters"
-    ]
-    return _table(("endpoint", "what it does", "token"), rows)
 
 
 def _fields(schema: Schema) -> str:

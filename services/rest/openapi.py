@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
+from contracts.artifact import INPUT_CATEGORY, INPUT_NUMERIC
 from contracts.schema import Schema
 from services.core.predictor import MAX_BYTES, MAX_ROWS
 from services.rest.routes import ErrorAnswer
@@ -35,6 +36,8 @@ def document(schema: Schema, model_version: str, predict_body: type[Any]) -> dic
     """
     _, schemas = msgspec.json.schema_components([predict_body, *STRUCTS], ref_template="#/components/schemas/{name}")
     schemas["Row"]["description"] = f"One {schema.subject.singular}: every field by name; null is missing."
+    for name, body in _examples(schema).items():
+        schemas[name]["examples"] = [body]
     return {
         "openapi": "3.1.0",
         "info": {
@@ -64,6 +67,23 @@ def _description(schema: Schema, model_version: str) -> str:
 
 def _span(minutes: int) -> str:
     return f"{minutes // 60} h" if minutes % 60 == 0 else f"{minutes} min"
+
+
+def _examples(schema: Schema) -> dict[str, dict[str, Any]]:
+    """A body of each kind that is answered as it stands, so that a console can send it."""
+    row = schema.example()
+    tensors = [
+        (INPUT_NUMERIC, "FP32", [row[name] for name in schema.numeric_names]),
+        (INPUT_CATEGORY, "BYTES", [row[name] for name in schema.category_names]),
+    ]
+    inputs = [
+        {"name": name, "shape": [1, len(values)], "datatype": kind, "data": [values]} for name, kind, values in tensors
+    ]
+    return {
+        "PredictBody": {"rows": [row]},
+        "LabelsBody": {"labels": [{"id": "the id of an answer", "value": True}]},
+        "InferBody": {"inputs": inputs},
+    }
 
 
 def _paths(schema: Schema) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The REST side of the service: the Open Inference Protocol, named records, and what each bad request gets."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -69,7 +70,7 @@ def test_head_is_get_without_the_body(server: Server, path: str) -> None:
     assert server.ask("/v1/predict", method="HEAD")[0] == 405
 
 
-BENTOML_PAGES = ["/", "/schema.json", "/docs.json", "/metrics", "/static_content/index.html"]
+BENTOML_PAGES = ["/schema.json", "/docs.json", "/metrics", "/static_content/index.html"]
 
 
 @pytest.mark.parametrize("path", ["/v2", "/v2/models/flight-delay", "/v2/models/flight-delay/ready", *BENTOML_PAGES])
@@ -342,8 +343,7 @@ def test_openapi_document_is_the_contract(server: Server) -> None:
     page = server.ask("/docs", token=None)[1].decode()
     assert "curl" in page
     assert "sched_dep_minute" in page
-    for foreign in ("https://", "src=", "@import", "<script"):
-        assert foreign not in page
+    assert not re.search(r"https://|@import|<style|(?:src|href)=.[^/]", page)  # another host's, or without a file
     assert server.rest in page  # the examples work as they stand
 
 
