@@ -46,6 +46,7 @@ def _settings(store: Path, public_key: Path, folder: Path, state: str, ports: tu
         public_key=public_key.absolute(),
         state=folder / state,
         token_file=folder / "token",
+        tokens_file=folder / "tokens.json",
         **dict(zip(("rest_port", "grpc_port", "metrics_port"), ports, strict=True)),
     )
 

@@ -1,4 +1,4 @@
-"""The service."""
+"""The service, and who may ask it."""
 
 import sys
 from typing import Final
@@ -7,6 +7,7 @@ import click
 
 from cli.options import command
 from contracts.settings import ServiceSettings
+from contracts.settings.tokens import SCOPES, Scope
 
 # Options under their own names: not those between launcher and workers, nor the one renamed below.
 _OPTIONS: Final = ServiceSettings.model_fields.keys() - {"lifeline", "metrics_folder", "database_url"}
@@ -19,3 +20,52 @@ def serve(settings: ServiceSettings) -> None:
     from services.process.launch import serve as run
 
     sys.exit(run(settings))
+
+
+@click.group()
+def tokens() -> None:
+    """Who may ask the service: list, add and remove tokens.
+
+    A running service follows within a second. What is kept of a token is its hash: a lost one is replaced by a new one.
+    """
+
+
+@tokens.command("list")
+@command(ServiceSettings, "root", "tokens_file")
+def list_tokens(settings: ServiceSettings) -> None:
+    """Show name, scopes and quota of each token."""
+    from contracts.settings.tokens import read_tokens
+
+    for token in read_tokens(settings.tokens_file):
+        quota = "no quota" if token.rows_per_second is None else f"{token.rows_per_second:g} rows a second"
+        click.echo(f"{token.name}  {' '.join(token.scopes)}  {quota}")
+
+
+@tokens.command("add")
+@click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    type=click.Choice(SCOPES),
+    multiple=True,
+    required=True,
+    help="What it is for; may be repeated.",
+)
+@click.option("--rows-per-second", type=float, help="Quota, for each worker process; default: none.")
+@command(ServiceSettings, "root", "tokens_file")
+def add(settings: ServiceSettings, name: str, scopes: tuple[Scope, ...], rows_per_second: float | None) -> None:
+    """Make a token and print it, once: it is kept nowhere."""
+    from contracts.settings.tokens import add_token
+
+    click.echo(add_token(settings.tokens_file, name, tuple(dict.fromkeys(scopes)), rows_per_second))
+
+
+@tokens.command("remove")
+@click.argument("name")
+@command(ServiceSettings, "root", "tokens_file")
+def remove(settings: ServiceSettings, name: str) -> None:
+    """Remove a token: who sends it is refused from now on."""
+    from contracts.settings.tokens import remove_token
+
+    remove_token(settings.tokens_file, name)
+    click.echo(f"{name}: removed")

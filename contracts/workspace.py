@@ -83,6 +83,10 @@ class Workspace:
         return self.secrets / "token"
 
     @property
+    def tokens(self) -> Path:
+        return self.secrets / "tokens.json"
+
+    @property
     def state(self) -> Path:
         return self.root / "state"
 

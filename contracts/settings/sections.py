@@ -92,9 +92,12 @@ class StoreSettings(Section):
 class ServiceSettings(LogSettings, StoreSettings):
     """`windsock serve`. `launch` hands them to its workers through the same variables, so both see one set."""
 
-    token_file: Path = Field(_HERE.token, description="Bearer token of this machine's clients; made at first start.")
+    token_file: Path = Field(
+        _HERE.token,
+        description="Bearer token of this machine's clients; made at first start, not needed by the service.",
+    )
     tokens_file: Path = Field(
-        _HERE.secrets / "tokens.json",
+        _HERE.tokens,
         description="Hashes, scopes and quotas of all tokens; read when it changes.",
     )
     tls_certificate: Path | None = Field(

@@ -8,15 +8,20 @@ from pathlib import Path
 
 from contracts.errors import Unavailable
 from contracts.files import write_atomic
-from contracts.settings.tokens import ensure_token, read_token
+from contracts.settings.tokens import default_token, ensure_token, read_token, read_tokens, to_file
+from contracts.workspace import Workspace
 from deploy.cluster.cluster import NAMESPACE
 from deploy.cluster.subprocesses import Kubectl
 
 logger = logging.getLogger(__name__)
 
 
-def ensure_secrets(kubectl: Kubectl, token_file: Path, grafana: bool = False) -> None:
-    """Make what is missing of the database's password, the service's token, and Grafana's password if wanted."""
+def ensure_secrets(kubectl: Kubectl, workspace: Workspace, grafana: bool = False) -> None:
+    """Make what is missing of the database's password, the service's tokens, and Grafana's password if wanted.
+
+    The pods get `service-tokens`: hashes. `service-token`, one of them in the plain, is for who asks the service.
+    """
+    token_file = workspace.token
     present = kubectl("get", "secrets", "--namespace", NAMESPACE, "--output", "name").split()
     if "secret/database" not in present:
         _refuse_old_data(kubectl)
@@ -27,8 +32,19 @@ def ensure_secrets(kubectl: Kubectl, token_file: Path, grafana: bool = False) ->
     if "secret/service-token" in present:
         _keep_token(kubectl, token_file)
     else:
-        ensure_token(token_file)
+        ensure_token(token_file, workspace.tokens)
         _create(kubectl, "service-token", {"token": read_token(token_file)})
+    if "secret/service-tokens" not in present:
+        known = hashes(read_secret(kubectl, "service-token", "token"), workspace.tokens)
+        _create(kubectl, "service-tokens", {"tokens.json": known})
+
+
+def hashes(plain: str, tokens_file: Path) -> str:
+    """The workspace's tokens file if it knows the cluster's token, else one with that alone."""
+    token = default_token(plain)
+    if tokens_file.exists() and token.sha256 in {known.sha256 for known in read_tokens(tokens_file)}:
+        return tokens_file.read_text(encoding="utf-8")
+    return to_file([token]).decode()
 
 
 def service_file(password: str) -> str:

@@ -110,7 +110,7 @@ def _lay_foundations(cluster: Cluster, kubectl: Kubectl, grafana: bool) -> None:
     """Apply what needs no image of ours. The APIService comes later, when its pod answers."""
     kubectl.apply(kubectl("kustomize", str(cluster.root / METRICS_SERVER)).encode())
     kubectl.apply((cluster.root / "k8s/base/namespace.yaml").read_bytes())
-    ensure_secrets(kubectl, Workspace(cluster.root).token, grafana)
+    ensure_secrets(kubectl, Workspace(cluster.root), grafana)
 
 
 def _finish_metrics(cluster: Cluster, kubectl: Kubectl) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Final, TypeAlias
 import grpc
 
 from monitoring.metrics.declared import Metrics
-from services.core.auth import Guard
+from services.core.auth import Guard, Need
 from services.core.status import STATUS, describe
 from services.generated import open_inference_pb2 as pb
 
@@ -33,7 +33,8 @@ class Authentication(grpc.aio.ServerInterceptor):
         if not handler_call_details.method.startswith(_OPEN):
             given = dict(handler_call_details.invocation_metadata or ()).get("authorization")
             try:
-                self._guard.check(given.encode() if isinstance(given, str) else given)
+                need: Need = "predict" if handler_call_details.method == f"/{SERVICE}/ModelInfer" else "read"
+                self._guard.check(given.encode() if isinstance(given, str) else given, need)
             except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
                 code, text = describe(error)
                 if handler_call_details.method == f"/{SERVICE}/ModelInfer":

@@ -19,7 +19,7 @@ from typing import Any, Final
 from contracts.errors import Unavailable
 from contracts.settings import ServiceSettings, clean_environment, to_environment
 from contracts.settings.ports import check_free
-from contracts.settings.tokens import ensure_token
+from contracts.settings.tokens import default_token, ensure_token, read_token, read_tokens
 from contracts.store import load_champion
 from monitoring.log.migrate import refuse_old_lines
 from monitoring.log.tables import open_database
@@ -47,8 +47,7 @@ def serve(settings: ServiceSettings) -> int:
     refuse_old_lines(settings.spool)
     open_database(settings.database).dispose()
     if settings.auth:
-        made = ensure_token(settings.token_file)
-        logger.info("token: %s%s", settings.token_file, " (made now)" if made else "")
+        _ensure_tokens(settings)
     else:
         logger.warning("no token is asked for: whoever reaches %s gets answers", settings.host)
     with tempfile.TemporaryDirectory(prefix="windsock-") as name:
@@ -59,6 +58,17 @@ def serve(settings: ServiceSettings) -> int:
         settings = settings.model_copy(update={"metrics_folder": folder / "metrics"})
         with merged_metrics(folder / "metrics", settings.metrics_host, settings.metrics_port):
             return asyncio.run(_supervise(settings))
+
+
+def _ensure_tokens(settings: ServiceSettings) -> None:
+    if ensure_token(settings.token_file, settings.tokens_file):
+        logger.info("token: %s (made now)", settings.token_file)
+    known = read_tokens(settings.tokens_file)
+    logger.info("tokens: %s (%s)", settings.tokens_file, ", ".join(token.name for token in known) or "none")
+    if settings.token_file.exists():
+        plain = read_token(settings.token_file)
+        if default_token(plain).sha256 not in {token.sha256 for token in known}:
+            logger.warning("%s is none of them: clients of this machine that use it are refused", settings.token_file)
 
 
 def _check_spool(folder: Path) -> None:

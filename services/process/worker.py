@@ -20,7 +20,6 @@ from prometheus_client import start_http_server
 from contracts.artifact import Artifact
 from contracts.errors import Unavailable
 from contracts.settings import ServiceSettings
-from contracts.settings.tokens import read_token
 from contracts.store import load_champion
 from monitoring.log.migrate import refuse_old_lines
 from monitoring.log.spool import Spool
@@ -35,6 +34,7 @@ from services.rest.app import Rest
 
 logger = logging.getLogger(__name__)
 
+FOLLOW_SECONDS: Final = 0.5  # until a change of the tokens counts, at most
 GRPC_GRACE_SECONDS: Final = 10.0
 REFRESH_SECONDS: Final = 1.0  # age of the metrics of several workers, at most
 REFUSE_SECONDS: Final = 0.2  # for clients of gRPC that are between two calls
@@ -51,7 +51,8 @@ class Worker:
         artifact = load_champion(settings.store, settings.public_key)
         metrics = Metrics(artifact.schema)
         self.predictor, self._writer = _open(settings, artifact, metrics)
-        guard = Guard(read_token(settings.token_file) if settings.auth else None)
+        guard = Guard(settings.tokens_file if settings.auth else None)
+        self._guard = guard
         large_requests = LargeRequests(metrics)
         self.rest = Rest(self.predictor, guard, metrics, large_requests)
         try:
@@ -85,6 +86,7 @@ class Worker:
         gc.freeze()  # what start-up made lives as long as the service: no later collection need look at it
         self.predictor.ready = True
         settings = self._settings
+        self._keep(asyncio.create_task(self._follow_files()))
         if settings.metrics_folder is not None:
             self._keep(asyncio.create_task(self._refresh_metrics()))
         logger.info(
@@ -117,6 +119,12 @@ class Worker:
         while True:
             self._metrics.refresh()
             await asyncio.sleep(REFRESH_SECONDS)
+
+    async def _follow_files(self) -> None:
+        """Take tokens that were added, and refuse those that were removed."""
+        while True:
+            await asyncio.sleep(FOLLOW_SECONDS)
+            self._guard.reload()
 
     def _install_drain(self) -> None:
         """Put `drain_seconds` between SIGTERM and the handler that closes REST (uvicorn's)."""

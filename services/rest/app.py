@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from contracts.errors import InvalidInput, NotFound
+from contracts.errors import InvalidInput, NotFound, Overloaded
 from monitoring.metrics.declared import Metrics
 from services.core.auth import Guard
 from services.core.large_requests import LARGE_BYTES, LargeRequests
@@ -41,19 +41,19 @@ class Rest:
         self._large_requests = large_requests
         self._guard = guard
         self._metrics = metrics.of["rest"]
-        self._infer_route = Route("POST", self._infer, predicts=True)
+        self._infer_route = Route("POST", self._infer, need="predict", predicts=True)
         self._fixed = {
             "/v2": Route("GET", self._server),
-            "/v2/health/live": Route("GET", self._live, open=True),
-            "/v2/health/ready": Route("GET", self._ready, open=True),
-            "/v1/predict": Route("POST", self._predict, predicts=True),
-            "/v1/labels": Route("POST", self._labels),
-            "/openapi.json": Route("GET", self._openapi, open=True),
-            "/docs": Route("GET", self._docs, open=True),
+            "/v2/health/live": Route("GET", self._live, need=None),
+            "/v2/health/ready": Route("GET", self._ready, need=None),
+            "/v1/predict": Route("POST", self._predict, need="predict", predicts=True),
+            "/v1/labels": Route("POST", self._labels, need="label"),
+            "/openapi.json": Route("GET", self._openapi, need=None),
+            "/docs": Route("GET", self._docs, need=None),
             # Health again, under the names that BentoML's and Kubernetes' own services have for it.
-            "/livez": Route("GET", self._live, open=True),
-            "/healthz": Route("GET", self._live, open=True),
-            "/readyz": Route("GET", self._ready, open=True),
+            "/livez": Route("GET", self._live, need=None),
+            "/healthz": Route("GET", self._live, need=None),
+            "/readyz": Route("GET", self._ready, need=None),
             **docs_page.routes(),
         }
         self._of_model = {
@@ -104,8 +104,9 @@ class Rest:
         return self._of_model[match["action"]]
 
     async def _run(self, route: Route | None, method: str, call: Call, receive: Receive) -> Reply:
-        if route is None or not route.open:
-            self._guard.check(call.headers.get(b"authorization"))
+        need = "any" if route is None else route.need
+        if need is not None:
+            call.caller = self._guard.check(call.headers.get(b"authorization"), need)
         if route is None:
             raise NotFound("the path must be one of the OpenAPI document's, got another one; see /openapi.json")
         if method != route.method and (method, route.method) != ("HEAD", "GET"):  # uvicorn leaves out a HEAD's body
@@ -143,6 +144,7 @@ class Rest:
         length = call.headers.get(b"inference-header-content-length")
         header_length = None if length is None else _as_length(length)
         decoded = json_infer.decode(call.body, header_length, self._tensors, call.started)
+        call.caller.take(len(decoded.request.numeric))
         scores = predictor.predict(decoded.request)
         body, json_length = json_infer.encode(decoded, scores, predictor.name, predictor.version)
         if json_length is None:
@@ -155,6 +157,7 @@ class Rest:
             decoded = self._records.decode(call.body)
         except DecodeErrors as error:
             raise describe_decode_error(error, call.body) from error
+        call.caller.take(len(decoded.rows))
         numeric, category = self._records.to_arrays(decoded.rows)
         request = PredictionRequest("rest", numeric, category, decoded.id, as_utc(decoded.event_time), call.started)
         scores = self._predictor.predict(request)
@@ -165,6 +168,7 @@ class Rest:
             decoded = _decode_labels(call.body)
         except DecodeErrors as error:
             raise describe_decode_error(error, call.body) from error
+        call.caller.take(len(decoded.labels))
         records = to_records(decoded.labels)
         self._predictor.label(records, delays(decoded.labels))
         return Reply(200, _encode(LabelsAnswer(len(records))))
@@ -181,6 +185,8 @@ class Rest:
 def _refusal(error: Exception) -> tuple[Any, Reply]:
     code, text = describe(error)
     headers: tuple[Header, ...] = ((b"www-authenticate", b"Bearer"),) if code == "unauthenticated" else ()
+    if isinstance(error, Overloaded):
+        headers = ((b"retry-after", str(error.retry_after).encode()),)
     return code, Reply(STATUS[code][0], _encode(ErrorAnswer(text)), headers=headers)
 
 

@@ -39,8 +39,8 @@ HEADERS: Final[tuple[Header, ...]] = (
 
 def routes() -> dict[str, Route]:
     """What stands behind the page: its files, and the way from `/` to it. Each is open."""
-    files = {path: Route("GET", partial(_file, *found), open=True) for path, found in _FILES.items()}
-    return {"/": Route("GET", _home, open=True)} | files
+    files = {path: Route("GET", partial(_file, *found), need=None) for path, found in _FILES.items()}
+    return {"/": Route("GET", _home, need=None)} | files
 
 
 def _home(_: Call) -> Reply:

@@ -21,8 +21,10 @@ STRUCTS: Final = (
 REFUSALS: Final = {
     400: "the message names the field and the rule",
     401: "no token, or a wrong one",
+    403: "a token without the scope for this",
     404: "no such model or version",
     413: "too many rows or bytes",
+    429: "more than the token's quota; `Retry-After` says when to try again",
     500: "an error of ours; the service's log has it under the id of the message",
     503: "not ready, draining, or the log takes no writes",
 }
@@ -89,7 +91,7 @@ def _examples(schema: Schema) -> dict[str, dict[str, Any]]:
 def _paths(schema: Schema) -> dict[str, Any]:
     model, subjects = f"/v2/models/{schema.name}", schema.subject.plural
     named = {"name": "version", "in": "path", "required": True, "schema": {"type": "string"}}
-    score, of_model = (400, 401, 404, 413, 500, 503), (401, 404)
+    score, of_model = (400, 401, 403, 404, 413, 429, 500, 503), (401, 403, 404)
     return {
         "/v1/predict": {
             "post": _operation(f"Score {subjects} by named fields", score, "PredictAnswer", body="PredictBody")
@@ -104,7 +106,7 @@ def _paths(schema: Schema) -> dict[str, Any]:
         },
         model: {"get": _operation("The model's tensors", of_model, "ModelMetadata")},
         f"{model}/ready": {"get": _operation("Whether the model answers", of_model, "ModelReady", not_ready=True)},
-        "/v2": {"get": _operation("What this server is", (401,), "ServerMetadata")},
+        "/v2": {"get": _operation("What this server is", (401, 403), "ServerMetadata")},
         "/v2/health/live": {"get": _operation("Whether the process answers", (), "ServerLive")},
         "/v2/health/ready": {"get": _operation("Whether requests are welcome", (), "ServerReady", not_ready=True)},
     }

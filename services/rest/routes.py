@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from services.core.auth import NOBODY, Caller, Need
 from services.rest.asgi import Header
 
 
@@ -17,6 +18,7 @@ class Call:
     body: bytes = b""
     name: str = ""
     version: str = ""
+    caller: Caller = NOBODY
     started: float = field(default_factory=time.perf_counter)
 
 
@@ -32,11 +34,11 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`open`: needs no token. `predicts`: counted in the metrics of predictions."""
+    """`need`: what a token must have for it; None: no token. `predicts`: counted in the metrics of predictions."""
 
     method: str
     handler: Callable[[Call], Reply]
-    open: bool = False
+    need: Need | None = "read"
     predicts: bool = False
 
 

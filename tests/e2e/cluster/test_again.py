@@ -32,7 +32,7 @@ def test_a_second_up_keeps_secrets_and_pods(cluster: Cluster, kubectl: Kubectl, 
     # A change of ours is built in seconds, on layers that are there; from nothing it takes minutes.
     report["up_seconds" if building > 45 else "up_seconds_images_built"] = first["seconds"]["total"]
     before = secrets(kubectl), pods(kubectl)
-    assert {"database", "service-token"} <= set(before[0])
+    assert {"database", "service-token", "service-tokens"} <= set(before[0])
     command = [sys.executable, "-m", "cli", "cluster", "up", "--root", str(ROOT)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr

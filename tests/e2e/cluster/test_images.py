@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from contracts.settings.tokens import add_token
 from deploy.cluster.images import Images, version
 from deploy.local.processes import answers, wait_until
 from tests.support.manifests import ROOT
@@ -109,7 +110,7 @@ def test_serves_on_a_read_only_root_and_starts_quickly(images: Images, tmp_path:
     """Container start to ready, five times; reported, since a busy machine says nothing about the image."""
     shutil.copytree(ROOT / "artifacts/store", tmp_path / "store")
     shutil.copy(ROOT / "secrets/signing.pub", tmp_path / "signing.pub")
-    (tmp_path / "token").write_text("a token that is long enough\n")
+    add_token(tmp_path / "tokens.json", "anybody", ("predict",), None)
     for path in (tmp_path, *tmp_path.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
     seconds = [_start_to_ready(images.serving, tmp_path) for _ in range(5)]
@@ -118,7 +119,7 @@ def test_serves_on_a_read_only_root_and_starts_quickly(images: Images, tmp_path:
 
 
 def _start_to_ready(image: str, folder: Path) -> float:
-    mounts = {"store": "/models", "signing.pub": "/keys/signing.pub", "token": "/secrets/token"}
+    mounts = {"store": "/models", "signing.pub": "/keys/signing.pub", "tokens.json": "/secrets/tokens.json"}
     started = time.monotonic()
     identity = subprocess.run(
         ["docker", "run", "--detach", "--read-only", "--tmpfs=/tmp", "--tmpfs=/state", "--cap-drop=ALL"]
