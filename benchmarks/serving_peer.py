@@ -35,7 +35,7 @@ def application(artifact: Artifact) -> Any:
             message = await receive()
             numeric, category = records.to_arrays(records.decode(message["body"]).rows)
             scores = session.run(["probability"], {"numeric": numeric, "category": category})[0]
-            body = _encode(PredictAnswer("", "", scores.tolist()))
+            body = _encode(PredictAnswer("", "", "", "", scores.tolist()))
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})

@@ -1,6 +1,7 @@
 """The service with metrics that count nothing: what the benchmark compares the real one with. Its series exist."""
 
 import os
+from collections.abc import Sequence
 from typing import get_args
 
 os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # BentoML's: prometheus-client would look at it when it is imported
@@ -20,13 +21,13 @@ class _Uncounted(ProtocolMetrics):
     def __init__(self) -> None:
         self.errors = dict.fromkeys(get_args(Code), self.begin)
 
-    def begin(self) -> None:
+    def begin(self, requests: int = 1) -> None:
         pass
 
-    def ok(self, numeric: Numeric, category: Category, scores: Scores) -> None:
+    def ok(self, numeric: Numeric, category: Category, scores: Scores, sizes: Sequence[int]) -> None:
         pass
 
-    def end(self, seconds: float) -> None:
+    def end(self, seconds: Sequence[float]) -> None:
         pass
 
 

@@ -5,6 +5,7 @@ or when somebody looks. Counted one by one they took a tenth of all requests a s
 """
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -54,12 +55,16 @@ class RowCounts:
     def count(self, numeric: Numeric, category: Category, scores: Scores) -> None:
         """Add rows: float32 [n, numbers], str [n, categories], float32 [n]."""
         self._score.observe_many(scores)
-        absent = np.concatenate([np.isnan(numeric).sum(axis=0), (category == "").sum(axis=0)])
+        absent = np.isnan(numeric).sum(axis=0)
         for i in np.flatnonzero(absent).tolist():
             self._missing[i](int(absent[i]))
-        for column, known, inc in zip(category.T.tolist(), self._known, self._unknown, strict=True):
-            if known is not None and (count := sum(value != "" and value not in known for value in column)):
-                inc(count)
+        width = numeric.shape[1]
+        for i, (column, known) in enumerate(zip(category.T.tolist(), self._known, strict=True)):
+            found = Counter(column)  # few values come again and again
+            if missing := found.pop("", 0):
+                self._missing[width + i](missing)
+            if known is not None and (unknown := sum(n for value, n in found.items() if value not in known)):
+                self._unknown[i](unknown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +80,7 @@ class Series:
 
 
 class ProtocolMetrics:
-    """The requests of one protocol: each has a `begin`, then `ok` or one of `errors`, then an `end`.
-
-    `begin` and `end` belong to the event loop's thread; the rest is thread-safe.
-    """
+    """The requests of one protocol: each has a `begin`, then `ok` or one of `errors`, then an `end`. Thread-safe."""
 
     def __init__(self, series: Series, row_counts: RowCounts) -> None:
         self.errors = series.errors
@@ -86,23 +88,30 @@ class ProtocolMetrics:
         self._row_counts = row_counts
         self._in_flight = 0
         self._lock = threading.Lock()
-        self._done: list[tuple[Numeric, Category, Scores]] = []
+        self._done: list[tuple[Numeric, Category, Scores, Sequence[int]]] = []
         self._done_rows = 0  # decides when to count, and nothing else
         self._seconds: list[float] = []
 
-    def begin(self) -> None:
-        self._in_flight += 1
+    def begin(self, requests: int = 1) -> None:
+        with self._lock:
+            self._in_flight += requests
 
-    def ok(self, numeric: Numeric, category: Category, scores: Scores) -> None:
-        """A request was answered with these scores. The arrays must not change any more."""
-        self._done.append((numeric, category, scores))
+    def ok(self, numeric: Numeric, category: Category, scores: Scores, sizes: Sequence[int]) -> None:
+        """Requests were answered with these scores. The arrays must not change any more.
+
+        Args:
+            sizes: rows of each request, in their order.
+        """
+        self._done.append((numeric, category, scores, sizes))
         self._done_rows += len(scores)
         if self._done_rows >= COUNTED:
             self.count()
 
-    def end(self, seconds: float) -> None:
-        self._in_flight -= 1
-        self._seconds.append(seconds)
+    def end(self, seconds: Sequence[float]) -> None:
+        """So many requests have ended, each after so long."""
+        with self._lock:
+            self._in_flight -= len(seconds)
+        self._seconds.extend(seconds)
         if len(self._seconds) >= COUNTED:  # of refusals, which `ok` does not see
             self.count()
 
@@ -116,10 +125,11 @@ class ProtocolMetrics:
         if seconds:
             series.seconds.observe_many(seconds)
         if done:
-            numeric, category, scores = (np.concatenate(arrays) for arrays in zip(*done, strict=True))
-            series.requests(len(done))
+            numeric, category, scores = (np.concatenate([one[i] for one in done]) for i in range(3))
+            sizes = [size for one in done for size in one[3]]
+            series.requests(len(sizes))
             series.rows(len(scores))
-            series.batch_rows.observe_many([len(one[2]) for one in done])
+            series.batch_rows.observe_many(sizes)
             self._row_counts.count(numeric, category, scores)
 
 

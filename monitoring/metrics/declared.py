@@ -6,8 +6,10 @@ the number of series is bounded; tests/contract/test_metrics.py counts them. Eac
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Final, Literal, get_args
+from typing import Protocol as Interface
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Metric
 from prometheus_client.registry import Collector
@@ -16,6 +18,7 @@ from contracts.errors import Code
 from contracts.objectives import LABEL_DELAY_EDGES, LATENCY_EDGES
 from contracts.reports.monitoring import PROTOCOLS, Protocol
 from contracts.schema import Schema
+from contracts.store.state import ROLES, Role
 from monitoring.metrics.counting import ManyHistogram, ProtocolMetrics, RowCounts, Series
 
 Measure = Literal["auc", "log_loss", "brier", "ece", "positive_share"]
@@ -23,6 +26,17 @@ ReleaseMeasure = Literal["auc", "log_loss", "brier", "ece", "auc_low"]
 Merge = Literal["livesum", "livemax", "livemin"]
 ROW_EDGES: Final = (1, 2, 8, 32, 128, 512, 2048, 8192)
 SCORE_EDGES: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+
+
+class Served(Interface):
+    """What is told of a loaded model. `created_at`: seconds since 1970; `vocabulary`: category -> strings it knows."""
+
+    digest: str
+    version: str
+    released: str
+    as_of: str
+    created_at: float
+    vocabulary: dict[str, list[str]]
 
 
 class _Declared:
@@ -63,11 +77,7 @@ class Metrics(_Declared):
         self._count_requests(schema)
         self._count_log()
         self._count_labels()
-        self._model = self._gauge(
-            "model_info", "The model that is served.", ("digest", "version", "released", "as_of"), merge="livemax"
-        )
-        what = "When the served model was packaged, after its training."
-        self._trained = self._gauge("last_training_timestamp_seconds", what, merge="livemax")
+        self._count_models()
 
     def refresh(self) -> None:
         """Bring up to date what is not counted at once. A scrape of the registry does it by itself."""
@@ -125,19 +135,39 @@ class Metrics(_Declared):
             "label_delay_seconds", "From the outcome to its label's delivery, on the caller's clock.", LABEL_DELAY_EDGES
         )
 
-    def set_model(
-        self, digest: str, *, released: str, as_of: str, created_at: float, vocabulary: dict[str, list[str]]
-    ) -> None:
-        """Name the model that is served.
+    def _count_models(self) -> None:
+        labels = ("digest", "version", "released", "as_of", "role")
+        self._model = self._gauge("model_info", "The models that are loaded, by role.", labels, merge="livemax")
+        self._told: set[tuple[str, ...]] = set()
+        what = "When the champion was packaged, after its training."
+        self._trained = self._gauge("last_training_timestamp_seconds", what, merge="livemax")
+        scored = self._counter("scored_rows", "Rows that a model scored, by its role.", ("role",))
+        self.scored = {role: scored.labels(role).inc for role in ROLES}
+        what = "Rows that the shadow left out, as it could not keep up."
+        self.shadow_dropped = self._counter("shadow_dropped_rows", what).inc
+        what = "Whether the model wanted for a role was refused."
+        refused = self._gauge("model_refused", what, ("role",), merge="livemax")
+        self._refused = {role: refused.labels(role).set for role in ROLES}
 
-        Args:
-            created_at: seconds since 1970, when it was packaged.
-            vocabulary: category -> the strings that it knows.
-        """
-        self._model.clear()
-        self._model.labels(digest, digest[:12], released, as_of).set(1)
-        self._trained.set(created_at)
-        self.row_counts.know(vocabulary)
+    def set_models(self, models: Mapping[Role, Served]) -> None:
+        """Name the models that are loaded, the champion among them."""
+        told: set[tuple[str, ...]] = {
+            (model.digest, model.version, model.released, model.as_of, role) for role, model in models.items()
+        }
+        for labels in told:
+            self._model.labels(*labels).set(1)
+        for labels in self._told - told:
+            self._model.labels(*labels).set(0)  # in the files of several workers a series cannot be removed
+            if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+                self._model.remove(*labels)
+        self._told = told
+        self._trained.set(models["champion"].created_at)
+        self.row_counts.know(models["champion"].vocabulary)
+
+    def set_refused(self, roles: Set[Role]) -> None:
+        """For which roles a wanted model was not taken."""
+        for role, tell in self._refused.items():
+            tell(float(role in roles))
 
 
 class MonitorMetrics(_Declared):

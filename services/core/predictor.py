@@ -1,188 +1,165 @@
-"""The one inference core. REST and gRPC turn what they get into a `PredictionRequest` and scores into their answers.
+"""The one inference core. REST and gRPC turn what they get into `PredictionRequest`s and answers into bytes.
 
-A request passes, in this order: whether the service is open, the schema's rules, the model, the spool, the answer. So
-what a client has seen is in the log.
+A request passes, in this order: whether the service is open, the schema's rules, its id, the model that its key
+chooses, the spool, the answer. So what a client has seen is in the log. Requests that are ready at once pass together:
+one check, one run of a model, one write.
 """
 
 import time
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from itertools import groupby
 from typing import Final
-from uuid import uuid4
 
 import numpy as np
-import onnxruntime as ort
-from numpy.typing import NDArray
 
-from contracts.artifact import INPUT_CATEGORY, INPUT_NUMERIC, OUTPUT, Artifact
-from contracts.errors import ArtifactInvalid, InvalidInput, TooLarge, Unavailable
-from contracts.reports.monitoring import Protocol
+from contracts.errors import Overloaded, Unavailable, WindsockError
 from contracts.schema import Category, Numeric
-from monitoring.log.spool import LabelRecord, PredictionRecord, Record, Spool
+from contracts.store.state import Role
 from monitoring.metrics.declared import Metrics
+from monitoring.spool.frames import Label, label_frame
+from monitoring.spool.spool import Spool, SpoolFull
+from services.core.model import Model
+from services.core.repeats import Repeats
+from services.core.request import Answer, PredictionRequest, new_id, now_us, to_frame
+from services.core.roles import Roles
+from services.core.shadow import Shadow
 
-MAX_ROWS: Final = 8_192  # a request
-MAX_BYTES: Final = 16 * 2**20  # a request: 8,192 named records are about 8 MiB
-MAX_ID_LENGTH: Final = 128
-_WARM_UP_ROWS: Final = (1, 2, 64, 1024)
-
-
-@dataclass(slots=True)
-class PredictionRequest:
-    """Rows to score, without their transport.
-
-    `event_time` is the caller's clock (UTC without a zone), None: the time of arrival. `started` is the
-    `perf_counter` at the arrival of the last byte.
-    """
-
-    protocol: Protocol
-    numeric: Numeric
-    category: Category
-    id: str = ""
-    event_time: datetime | None = None
-    started: float = field(default_factory=time.perf_counter)
-
-    def __post_init__(self) -> None:
-        self.id = check_id(self.id) if self.id else str(uuid4())
-
-
-def check_id(request_id: str) -> str:
-    """Ids are database keys: short, and without the control characters that PostgreSQL refuses."""
-    if not request_id or len(request_id) > MAX_ID_LENGTH or not request_id.isprintable():
-        raise InvalidInput(
-            f"`id` must be 1 to {MAX_ID_LENGTH} printable characters, got {request_id[:MAX_ID_LENGTH]!r}; "
-            "leave it out, and the service makes one"
-        )
-    return request_id
-
-
-def as_utc(instant: datetime | None) -> datetime | None:
-    """UTC without a zone. An instant without a zone is UTC already."""
-    if instant is None or instant.tzinfo is None:
-        return instant
-    try:
-        return instant.astimezone(UTC).replace(tzinfo=None)
-    except OverflowError as error:
-        raise InvalidInput(f"an instant must be in the years 1 to 9999 of UTC, got {instant}; correct it") from error
-
-
-def now() -> datetime:
-    """UTC without a zone."""
-    return datetime.now(UTC).replace(tzinfo=None)
+_CLOSED: Final = "the service must be ready, got a request before start-up or after SIGTERM; try another"
+Given = tuple[PredictionRequest, str, Role, Model]  # a request, our id for it, and who answers it
+Outcome = Answer | WindsockError
 
 
 class Predictor:
-    """A verified model, warmed up, with its log. `ready` and `open` change when the service drains."""
+    """Answers with the loaded models, and logs. Thread-safe.
 
-    def __init__(self, artifact: Artifact, spool: Spool, metrics: Metrics) -> None:
-        self.name = artifact.manifest.name
-        self.schema = artifact.schema
-        self.version = artifact.version
-        self.ready = False  # what the health endpoints say
-        self.open = False  # whether requests are answered
-        self._digest = artifact.digest
-        self._spool = spool
+    Attributes:
+        roles: replaced by one assignment when other models are wanted; a request sees the old value or the new one.
+        ready: whether the service wants requests; the health endpoints say `healthy`.
+        open: whether requests are answered.
+    """
+
+    def __init__(self, roles: Roles, spool: Spool, metrics: Metrics, shadow: Shadow) -> None:
+        self.roles = roles
+        self.ready = False
+        self.open = False
+        self.name = roles.champion.name
+        self.schema = roles.champion.schema
+        self.spool = spool
         self._metrics = metrics
-        self._check_numeric, self._check_category = self.schema.check_numeric, self.schema.check_category
-        self._session = _load(artifact)
-        self._warm_up()
-        manifest = artifact.manifest
-        metrics.set_model(
-            self._digest,
-            released=manifest.released,
-            as_of=manifest.as_of,
-            created_at=datetime.fromisoformat(artifact.provenance.created_at).timestamp(),
-            vocabulary=manifest.vocabulary,
-        )
+        self._shadow = shadow
+        self._repeats = Repeats()
 
-    def predict(self, request: PredictionRequest) -> NDArray[np.float32]:
-        """Score, log, answer. Thread-safe.
+    @property
+    def healthy(self) -> bool:
+        """Whether a client does well to send requests: the service is ready, and its spool takes writes."""
+        return self.ready and self.spool.failing is None
 
-        Returns:
-            float32 [n]: probability of the positive outcome.
+    def predict(self, request: PredictionRequest) -> Answer:
+        """Score, log, answer.
 
         Raises:
-            ContractViolation: a value outside the model's schema.
+            ContractViolation: a value outside the schema.
+            Conflict: the caller's id stands for other rows.
+            NotFound: no model of the version that is asked for.
+            Overloaded: the spool holds as much as it may.
             Unavailable: the service is closed, or the spool takes no writes.
         """
-        if not self.open:
-            raise Unavailable("the service must be ready, got a request before start-up or after SIGTERM; try another")
-        self._check_numeric(request.numeric)
-        self._check_category(request.category)
-        received_at = now()
-        scores = self._run(request.numeric, request.category)
-        record = PredictionRecord(
-            request_id=request.id,
-            digest=self._digest,
-            protocol=request.protocol,
-            event_time=request.event_time or received_at,
-            received_at=received_at,
-            duration_us=round((time.perf_counter() - request.started) * 1e6),
-            numeric=request.numeric.tolist(),
-            category=request.category.tolist(),
-            score=scores.tolist(),
-        )
-        self._append([record], len(scores))
-        self._metrics.of[request.protocol].ok(request.numeric, request.category, scores)
-        return scores
+        (outcome,) = self.predict_many([request], request.numeric, request.category)
+        if isinstance(outcome, WindsockError):
+            raise outcome
+        return outcome
 
-    def label(self, labels: list[LabelRecord], delays: NDArray[np.float64]) -> None:
-        """Take in what became of predicted rows. Thread-safe.
+    def predict_many(
+        self, requests: Sequence[PredictionRequest], numeric: Numeric, category: Category
+    ) -> list[Outcome]:
+        """Answer requests that are ready at once. What one of them has wrong refuses it and no other.
 
         Args:
-            delays: seconds from outcome to delivery, float64 [k], of the k labels that tell when the outcome was known.
+            requests: of one protocol.
+            numeric: the rows of all of them in their order, float32 [n, numbers]; theirs are parts of it.
+            category: str [n, categories], likewise.
+        """
+        if not self.open:
+            return [Unavailable(_CLOSED) for _ in requests]
+        roles = self.roles
+        try:
+            roles.champion.check(numeric, category)
+            given = [self._give(request, roles) for request in requests]
+        except WindsockError as error:
+            if len(requests) == 1:
+                return [error]
+            return [self.predict_many([one], one.numeric, one.category)[0] for one in requests]
+        one_model = len({model.digest for _, _, _, model in given}) == 1
+        outcomes = self._answer(given, numeric, category) if one_model else self._answer_by_model(given)
+        if roles.shadow is not None:
+            answered = [one for one, outcome in zip(given, outcomes, strict=True) if isinstance(outcome, Answer)]
+            self._shadow.offer(roles.shadow, [(request, ours) for request, ours, _, _ in answered])
+        return outcomes
+
+    def _give(self, request: PredictionRequest, roles: Roles) -> Given:
+        ours = self._repeats.id_of(request) if request.id else new_id()
+        if roles.challenger is None and not request.version:
+            return request, ours, "champion", roles.champion
+        return request, ours, *roles.choose(request.key or request.id or ours, request.version)
+
+    def _answer_by_model(self, given: list[Given]) -> list[Outcome]:
+        """One run a model; outcomes in the order of the requests."""
+        outcomes: list[Outcome | None] = [None] * len(given)
+        order = sorted(range(len(given)), key=lambda place: given[place][2])
+        for _, places in groupby(order, key=lambda place: given[place][2]):
+            chosen = list(places)
+            numeric = np.concatenate([given[place][0].numeric for place in chosen])
+            category = np.concatenate([given[place][0].category for place in chosen])
+            answered = self._answer([given[place] for place in chosen], numeric, category)
+            for place, outcome in zip(chosen, answered, strict=True):
+                outcomes[place] = outcome
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    def _answer(self, given: list[Given], numeric: Numeric, category: Category) -> list[Outcome]:
+        """Score with the one model that all of these have, write, count."""
+        role, model = given[0][2:]
+        received_us = now_us()
+        scores = model.run(numeric, category)
+        moment = time.perf_counter()
+        frames: list[bytes] = []
+        answers: list[Outcome] = []
+        end = 0
+        for request, ours, _, _ in given:
+            begin, end = end, end + len(request.numeric)
+            part = scores[begin:end]
+            times = received_us, round((moment - request.started) * 1e6)
+            frames.append(to_frame(request, ours, role, model, part, times))
+            answers.append(Answer(part, ours, request.id or ours, role, model))
+        try:
+            self._append(b"".join(frames), len(scores))
+        except WindsockError as error:
+            return [error for _ in given]
+        sizes = [len(request.numeric) for request, _, _, _ in given]
+        self._metrics.of[given[0][0].protocol].ok(numeric, category, scores, sizes)
+        self._metrics.scored[role](len(scores))
+        return answers
+
+    def label(self, labels: list[Label], delays: Sequence[float]) -> None:
+        """Take in what became of predicted rows.
+
+        Args:
+            delays: seconds from outcome to delivery, of the labels that tell when the outcome was known.
 
         Raises:
-            Unavailable: nothing was written, so nothing may be acknowledged.
+            Overloaded, Unavailable: nothing was written, so nothing may be acknowledged.
         """
-        self._append([*labels], len(labels))
+        if not self.open:
+            raise Unavailable(_CLOSED)
+        self._append(b"".join(map(label_frame, labels)), len(labels))
         positive = sum(label.value for label in labels)
         self._metrics.labels[True](positive)
         self._metrics.labels[False](len(labels) - positive)
         self._metrics.label_delay.observe_many(delays)
 
-    def _append(self, records: list[Record], rows: int) -> None:
+    def _append(self, frames: bytes, rows: int) -> None:
         try:
-            self._spool.append(records, rows)
+            self.spool.append(frames, rows)
+        except SpoolFull as error:
+            raise Overloaded(f"the log must take rows, got {error}; try again later", retry_after=5) from error
         except OSError as error:
-            raise Unavailable(f"the spool must take writes, got: {error.strerror}; try again later") from error
-
-    def _run(self, numeric: Numeric, category: Category) -> NDArray[np.float32]:
-        scores: NDArray[np.float32] = self._session.run([OUTPUT], {INPUT_NUMERIC: numeric, INPUT_CATEGORY: category})[0]
-        return scores
-
-    def _warm_up(self) -> None:
-        """Run rows at the schema's bounds: the lowest without optional values, the lowest, the highest."""
-        features = self.schema.numeric
-        low, high = (np.array(bound, np.float32) for bound in zip(*((f.low, f.high) for f in features), strict=True))
-        missing = np.where([f.nullable for f in features], np.float32(np.nan), low)
-        for rows in _WARM_UP_ROWS:
-            numeric = np.resize(np.stack([missing, low, high]), (rows, len(features)))
-            scores = self._run(numeric, np.full((rows, len(self.schema.category)), "", object))
-            if scores.shape != (rows,) or not ((scores >= 0) & (scores <= 1)).all():
-                raise ArtifactInvalid(
-                    f"the model must give {rows} probabilities for {rows} rows, "
-                    f"got shape {list(scores.shape)}, from {scores.min()} to {scores.max()}; release another one"
-                )
-
-
-def check_size(rows: int) -> None:
-    """Refuse more rows than a request may have (`TooLarge`)."""
-    if rows > MAX_ROWS:
-        raise TooLarge(f"a request must have at most {MAX_ROWS} rows, got {rows}; split it")
-
-
-def _load(artifact: Artifact) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1  # a row is 15 us of work: a second thread costs more than it does
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        session = ort.InferenceSession(artifact.model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise ArtifactInvalid(f"the model must load in ONNX Runtime, got: {error}; release another one") from error
-    found = {tensor.name: tensor.type for tensor in [*session.get_inputs(), *session.get_outputs()]}
-    expected = {INPUT_NUMERIC: "tensor(float)", INPUT_CATEGORY: "tensor(string)", OUTPUT: "tensor(float)"}
-    if found != expected:
-        raise ArtifactInvalid(f"the model must have the tensors {expected}, got {found}; release another one")
-    return session
+            raise Unavailable(f"the spool must take writes, got: {error.strerror or error}; try again later") from error

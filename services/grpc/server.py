@@ -5,28 +5,26 @@ BentoML's services do not speak gRPC, so this one starts in the BentoML worker, 
 
 import time
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Final
 
 import grpc
 import msgspec
-import numpy as np
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from numpy.typing import NDArray
 
 from contracts.artifact import INPUT_CATEGORY, INPUT_NUMERIC, OUTPUT
 from contracts.errors import ContractViolation, NotFound
 from monitoring.metrics.declared import Metrics
+from services.core.admission import LARGE_BYTES, LargeRequests
 from services.core.auth import Guard
-from services.core.large_requests import LARGE_BYTES, LargeRequests
-from services.core.predictor import MAX_BYTES, PredictionRequest, Predictor
+from services.core.predictor import Predictor
+from services.core.request import MAX_BYTES, Answer, PredictionRequest
 from services.core.status import STATUS, describe
 from services.generated import open_inference_pb2 as pb
 from services.generated import open_inference_pb2_grpc as pb_grpc
 from services.grpc.auth import SERVICE, Authentication, Context
 from services.wire import metadata
-from services.wire.json_infer import event_time
+from services.wire.json_infer import event_us, routing_key
 from services.wire.protocol import check_model, check_outputs
 from services.wire.tensors import ModelTensors, Tensor, as_text, assemble
 
@@ -48,11 +46,11 @@ class Servicer(pb_grpc.GRPCInferenceServiceServicer):
         return pb.ServerLiveResponse(live=True)
 
     async def ServerReady(self, request: pb.ServerReadyRequest, context: Context) -> pb.ServerReadyResponse:  # noqa: N802, ARG002 - as above
-        return pb.ServerReadyResponse(ready=self._predictor.ready)
+        return pb.ServerReadyResponse(ready=self._predictor.healthy)
 
     async def ModelReady(self, request: pb.ModelReadyRequest, context: Context) -> pb.ModelReadyResponse:  # noqa: N802 - as above
         await self._check_model(request.name, request.version, context)
-        return pb.ModelReadyResponse(ready=self._predictor.ready)
+        return pb.ModelReadyResponse(ready=self._predictor.healthy)
 
     async def ServerMetadata(self, request: pb.ServerMetadataRequest, context: Context) -> pb.ServerMetadataResponse:  # noqa: N802, ARG002 - as above
         return pb.ServerMetadataResponse(**msgspec.to_builtins(metadata.server()))
@@ -75,14 +73,14 @@ class Servicer(pb_grpc.GRPCInferenceServiceServicer):
             await context.abort(STATUS[code][1], text)
             raise  # abort has raised already
         finally:
-            metrics.end(time.perf_counter() - started)
+            metrics.end([time.perf_counter() - started])
 
     def _infer(self, message: pb.ModelInferRequest, started: float) -> pb.ModelInferResponse:
         predictor = self._predictor
         check_model(predictor, message.model_name, message.model_version)
         request = decode(message, self._tensors, started)
-        scores = predictor.predict(request)
-        return encode(scores, request.id, predictor, raw=bool(message.raw_input_contents))
+        request.version = message.model_version
+        return encode(predictor.predict(request), raw=bool(message.raw_input_contents))
 
     async def _check_model(self, name: str, version: str, context: Context) -> None:
         try:
@@ -108,13 +106,17 @@ def decode(message: pb.ModelInferRequest, model: ModelTensors, started: float) -
     tensors = [_tensor(item, raw[index] if raw else None, names) for index, item in enumerate(message.inputs)]
     numeric, category = assemble(tensors, model)
     check_outputs([output.name for output in message.outputs])
-    moment = _event_time(message.parameters["event_time"]) if "event_time" in message.parameters else None
-    return PredictionRequest("grpc", numeric, category, message.id, moment, started)
+    moment = event_us(_parameter(message, "event_time"))
+    key = routing_key(_parameter(message, "key"))
+    return PredictionRequest("grpc", numeric, category, message.id, moment, started, key=key)
 
 
-def _event_time(parameter: pb.InferParameter) -> datetime | None:
-    kind = parameter.WhichOneof("parameter_choice")
-    return None if kind is None else event_time(getattr(parameter, kind))
+def _parameter(message: pb.ModelInferRequest, name: str) -> object:
+    """None: not given."""
+    if name not in message.parameters:
+        return None
+    kind = message.parameters[name].WhichOneof("parameter_choice")
+    return None if kind is None else getattr(message.parameters[name], kind)
 
 
 def _tensor(item: pb.ModelInferRequest.InferInputTensor, raw: bytes | None, names: Sequence[str]) -> Tensor:
@@ -131,10 +133,13 @@ def _tensor(item: pb.ModelInferRequest.InferInputTensor, raw: bytes | None, name
     return Tensor(item.name, item.datatype, item.shape, values=values)
 
 
-def encode(scores: NDArray[np.float32], request_id: str, predictor: Predictor, *, raw: bool) -> pb.ModelInferResponse:
+def encode(told: Answer, *, raw: bool) -> pb.ModelInferResponse:
     """The answer, in raw form when the request was."""
+    scores = told.scores
     output = pb.ModelInferResponse.InferOutputTensor(name=OUTPUT, datatype="FP32", shape=scores.shape)
-    answer = pb.ModelInferResponse(model_name=predictor.name, model_version=predictor.version, id=request_id)
+    answer = pb.ModelInferResponse(model_name=told.model.name, model_version=told.model.version, id=told.id)
+    if told.id != told.prediction_id:
+        answer.parameters["prediction_id"].string_param = told.prediction_id
     if raw:
         answer.raw_output_contents.append(scores.astype("<f4", copy=False).tobytes())
     else:

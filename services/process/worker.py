@@ -1,8 +1,8 @@
 """What runs in the BentoML worker: everything that `windsock serve` starts, in order, and how it ends.
 
-start   lifeline, artifact (verified again), warm-up, spool and writer, gRPC, metrics, REST
+start   lifeline, models (verified again), warm-up, spool, gRPC, metrics, REST
 drain   SIGTERM: not ready, but still answering for `drain_seconds`; then BentoML closes REST
-stop    gRPC with grace, spool to the database
+stop    gRPC with grace, shadow, spool; the companion moves what is in it
 """
 
 import asyncio
@@ -17,18 +17,16 @@ from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import start_http_server
 
-from contracts.artifact import Artifact
 from contracts.errors import Unavailable
 from contracts.settings import ServiceSettings
-from contracts.store import load_champion
-from monitoring.log.migrate import refuse_old_lines
-from monitoring.log.spool import Spool
-from monitoring.log.tables import open_database
-from monitoring.log.writer import Writer
+from contracts.store.state import State
 from monitoring.metrics.declared import Metrics
+from monitoring.spool.spool import Spool
+from services.core.admission import LargeRequests
 from services.core.auth import Guard
-from services.core.large_requests import LargeRequests
+from services.core.following import Follower, Models
 from services.core.predictor import Predictor
+from services.core.shadow import Shadow
 from services.grpc.server import GrpcServer
 from services.rest.app import Rest
 
@@ -37,6 +35,7 @@ logger = logging.getLogger(__name__)
 FOLLOW_SECONDS: Final = 0.5  # until a change of the tokens counts, at most
 GRPC_GRACE_SECONDS: Final = 10.0
 REFRESH_SECONDS: Final = 1.0  # age of the metrics of several workers, at most
+CHECK_SECONDS: Final = 0.5  # between looks at the spool's volume
 REFUSE_SECONDS: Final = 0.2  # for clients of gRPC that are between two calls
 # Seconds that a thread may keep the interpreter. The default, 5 ms, is what a request would wait whenever the spool's
 # writer is at work; a request is .2 ms.
@@ -48,9 +47,14 @@ class Worker:
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._settings = settings
-        artifact = load_champion(settings.store, settings.public_key)
-        metrics = Metrics(artifact.schema)
-        self.predictor, self._writer = _open(settings, artifact, metrics)
+        state = State(settings.state)
+        models = Models(settings.store, state, settings.public_key)
+        roles = models.load_first()
+        metrics = Metrics(roles.champion.schema)
+        self._spool = Spool(settings.spool, settings.spool_bytes, settings.spool_fsync)
+        self._shadow = Shadow(self._spool, metrics, settings.shadow_rows)
+        self.predictor = Predictor(roles, self._spool, metrics, self._shadow)
+        self._follower = Follower(self.predictor, models, state, settings.store, metrics)
         guard = Guard(settings.tokens_file if settings.auth else None)
         self._guard = guard
         large_requests = LargeRequests(metrics)
@@ -77,7 +81,8 @@ class Worker:
 
     async def start(self) -> None:
         sys.setswitchinterval(SWITCH_SECONDS)
-        self._writer.start()
+        self._follower.start()
+        self._keep(asyncio.create_task(self._check_spool()))
         self._install_drain()
         await self._watch_launcher()
         self.predictor.open = True
@@ -92,7 +97,7 @@ class Worker:
         logger.info(
             "ready: %s %s  REST http://%s:%d (/docs)  gRPC %s:%d  metrics http://%s:%d/metrics",
             self.predictor.name,
-            self.predictor.version,
+            self.predictor.roles.champion.version,
             _bracket(settings.host),
             settings.rest_port,
             _bracket(settings.host),
@@ -107,12 +112,20 @@ class Worker:
         self.predictor.open = False
         await asyncio.sleep(REFUSE_SECONDS)
         await self._grpc.stop(GRPC_GRACE_SECONDS)
-        await asyncio.to_thread(self._writer.stop, self._settings.flush_seconds)
+        await asyncio.to_thread(self._shadow.stop)
+        self._follower.stop()
+        self._spool.close()
         self._metrics.refresh()
         if self._metrics_server is not None:
             self._metrics_server.shutdown()
             self._metrics_server.server_close()
         logger.info("stopped")
+
+    async def _check_spool(self) -> None:
+        """Notice a volume that takes no writes before a request does, and when it takes them again."""
+        while True:
+            await asyncio.to_thread(self._spool.check)
+            await asyncio.sleep(CHECK_SECONDS)
 
     async def _refresh_metrics(self) -> None:
         """Bring the files up to date: the launcher's scrape reads them, and cannot ask for what is not yet counted."""
@@ -166,13 +179,6 @@ class Worker:
         """Hold a task until it ends, as the loop itself holds tasks weakly."""
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _open(settings: ServiceSettings, artifact: Artifact, metrics: Metrics) -> tuple[Predictor, Writer]:
-    engine = open_database(settings.database)
-    refuse_old_lines(settings.spool)
-    spool = Spool(settings.spool)
-    return Predictor(artifact, spool, metrics), Writer(spool, engine, metrics)
 
 
 def _bracket(address: str) -> str:

@@ -11,9 +11,10 @@ import msgspec
 
 from contracts.errors import InvalidInput, NotFound, Overloaded
 from monitoring.metrics.declared import Metrics
+from services.core.admission import LARGE_BYTES, LargeRequests
 from services.core.auth import Guard
-from services.core.large_requests import LARGE_BYTES, LargeRequests
-from services.core.predictor import PredictionRequest, Predictor, as_utc
+from services.core.predictor import Predictor
+from services.core.request import PredictionRequest, to_us
 from services.core.status import STATUS, describe
 from services.rest import docs_page, openapi
 from services.rest.asgi import Header, Receive, Scope, Send, read_body
@@ -61,7 +62,7 @@ class Rest:
             "/ready": Route("GET", self._model_ready),
             "/infer": self._infer_route,
         }
-        self._document = openapi.document(predictor.schema, predictor.version, self._records.body)
+        self._document = openapi.document(predictor.schema, predictor.roles.champion.version, self._records.body)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         reply = await self._answer(scope, receive)
@@ -92,7 +93,7 @@ class Rest:
             metrics.errors[code]()
             return reply
         finally:
-            metrics.end(time.perf_counter() - call.started)
+            metrics.end([time.perf_counter() - call.started])
 
     def _route(self, path: str, call: Call) -> Route | None:
         if route := self._fixed.get(path):
@@ -127,7 +128,7 @@ class Rest:
 
     def _ready(self, _: Call) -> Reply:
         # The protocol's text calls this member "live" in its example; clients look at the status.
-        return Reply(200, b'{"ready":true}') if self._predictor.ready else Reply(503, b'{"ready":false}')
+        return Reply(200, b'{"ready":true}') if self._predictor.healthy else Reply(503, b'{"ready":false}')
 
     def _model(self, call: Call) -> Reply:
         check_model(self._predictor, call.name, call.version)
@@ -135,7 +136,7 @@ class Rest:
 
     def _model_ready(self, call: Call) -> Reply:
         check_model(self._predictor, call.name, call.version)
-        ready = self._predictor.ready
+        ready = self._predictor.healthy
         return Reply(200 if ready else 503, _encode(metadata.ModelReady(call.name, ready)))
 
     def _infer(self, call: Call) -> Reply:
@@ -145,8 +146,9 @@ class Rest:
         header_length = None if length is None else _as_length(length)
         decoded = json_infer.decode(call.body, header_length, self._tensors, call.started)
         call.caller.take(len(decoded.request.numeric))
-        scores = predictor.predict(decoded.request)
-        body, json_length = json_infer.encode(decoded, scores, predictor.name, predictor.version)
+        decoded.request.caller = call.caller.name
+        decoded.request.version = call.version
+        body, json_length = json_infer.encode(decoded, predictor.predict(decoded.request))
         if json_length is None:
             return Reply(200, body)
         header = (b"inference-header-content-length", str(json_length).encode())
@@ -159,9 +161,19 @@ class Rest:
             raise describe_decode_error(error, call.body) from error
         call.caller.take(len(decoded.rows))
         numeric, category = self._records.to_arrays(decoded.rows)
-        request = PredictionRequest("rest", numeric, category, decoded.id, as_utc(decoded.event_time), call.started)
-        scores = self._predictor.predict(request)
-        return Reply(200, _encode(PredictAnswer(request.id, self._predictor.version, scores.tolist())))
+        request = PredictionRequest(
+            "rest",
+            numeric,
+            category,
+            decoded.id,
+            to_us(decoded.event_time),
+            call.started,
+            call.caller.name,
+            key=decoded.key,
+        )
+        answer = self._predictor.predict(request)
+        told = PredictAnswer(answer.id, answer.prediction_id, answer.model.version, answer.role, answer.scores.tolist())
+        return Reply(200, _encode(told))
 
     def _labels(self, call: Call) -> Reply:
         try:
@@ -169,8 +181,8 @@ class Rest:
         except DecodeErrors as error:
             raise describe_decode_error(error, call.body) from error
         call.caller.take(len(decoded.labels))
-        records = to_records(decoded.labels)
-        self._predictor.label(records, delays(decoded.labels))
+        records = to_records(decoded.labels, call.caller.name)
+        self._predictor.label(records, delays(decoded.labels).tolist())
         return Reply(200, _encode(LabelsAnswer(len(records))))
 
     def _openapi(self, _: Call) -> Reply:

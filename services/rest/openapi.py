@@ -7,7 +7,7 @@ import msgspec
 
 from contracts.artifact import INPUT_CATEGORY, INPUT_NUMERIC
 from contracts.schema import Schema
-from services.core.predictor import MAX_BYTES, MAX_ROWS
+from services.core.request import MAX_BYTES, MAX_ROWS
 from services.rest.routes import ErrorAnswer
 from services.wire import metadata
 from services.wire.infer_bodies import InferAnswer, InferBody

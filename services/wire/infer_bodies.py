@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from contracts.artifact import INPUT_CATEGORY, INPUT_NUMERIC, OUTPUT
-from services.core.predictor import MAX_ROWS
+from services.core.request import MAX_ROWS
 from services.wire.members import INSTANT, NewRequestId
 
 Parameters = dict[str, bool | int | float | str | None]
@@ -58,10 +58,11 @@ class OutputTensor(msgspec.Struct, omit_defaults=True):
     parameters: dict[str, int] | UnsetType = UNSET
 
 
-class InferAnswer(msgspec.Struct):
-    """The scores as the one output, with the id under which they are logged."""
+class InferAnswer(msgspec.Struct, omit_defaults=True):
+    """The scores as the one output. `prediction_id` is among the parameters where `id` is the caller's."""
 
     model_name: str
     model_version: str
     id: str
     outputs: list[OutputTensor]
+    parameters: dict[str, str] | UnsetType = UNSET

@@ -11,13 +11,11 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-import numpy as np
 from msgspec import UNSET
-from numpy.typing import NDArray
 
 from contracts.artifact import INPUT_CATEGORY, INPUT_NUMERIC, OUTPUT
 from contracts.errors import ContractViolation, InvalidInput
-from services.core.predictor import PredictionRequest, as_utc
+from services.core.request import Answer, PredictionRequest, to_us
 from services.wire.decode_errors import DecodeErrors, describe_decode_error
 from services.wire.infer_bodies import InferAnswer, InferBody, InputTensor, OutputTensor
 from services.wire.protocol import check_outputs
@@ -66,22 +64,30 @@ def decode(body: bytes, header_length: int | None, model: ModelTensors, started:
         numeric,
         category,
         call.id,
-        event_time(call.parameters.get("event_time")),
+        event_us(call.parameters.get("event_time")),
         time.perf_counter() if started is None else started,
+        key=routing_key(call.parameters.get("key")),
     )
     return InferCall(request, binary is True)
 
 
-def event_time(value: Any) -> datetime | None:
-    """The caller's clock from a request parameter. None: not given."""
+def event_us(value: Any) -> int:
+    """The caller's clock from a request parameter, microseconds since 1970. 0: not given."""
     if value is None:
-        return None
+        return 0
     try:
-        return as_utc(msgspec.convert(value, datetime))
+        return to_us(msgspec.convert(value, datetime))
     except (msgspec.ValidationError, OverflowError) as error:
         raise InvalidInput(f"`event_time` must be an ISO 8601 instant, got {value!r}; like 2013-07-01T12:00:00Z") from (
             error
         )
+
+
+def routing_key(value: Any) -> str:
+    """The parameter `key`; "": not given."""
+    if value is not None and not isinstance(value, str):
+        raise InvalidInput(f"`key` must be a string, got {value!r}; quote it")
+    return value or ""
 
 
 def _split(body: bytes, header_length: int | None) -> tuple[bytes | memoryview, memoryview]:
@@ -135,13 +141,17 @@ def _elements(item: InputTensor, specs: Mapping[str, TensorSpec]) -> list[Any] |
     return elements
 
 
-def encode(call: InferCall, scores: NDArray[np.float32], name: str, version: str) -> tuple[bytes, int | None]:
+def encode(call: InferCall, answer: Answer) -> tuple[bytes, int | None]:
     """The body of the answer, and the length of its JSON part when bytes follow it."""
+    scores, model = answer.scores, answer.model
     output = OutputTensor(OUTPUT, "FP32", list(scores.shape))
+    told = InferAnswer(model.name, model.version, answer.id, [output])
+    if answer.id != answer.prediction_id:
+        told.parameters = {"prediction_id": answer.prediction_id}
     if call.binary:
         raw = scores.astype("<f4", copy=False).tobytes()
         output.parameters = {"binary_data_size": len(raw)}
-        header = _encode(InferAnswer(name, version, call.request.id, [output]))
+        header = _encode(told)
         return header + raw, len(header)
     output.data = scores.tolist()
-    return _encode(InferAnswer(name, version, call.request.id, [output])), None
+    return _encode(told), None

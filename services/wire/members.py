@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta
 
-from services.core.predictor import MAX_ID_LENGTH, MAX_ROWS
+from services.core.request import MAX_ID_LENGTH, MAX_KEY_LENGTH, MAX_ROWS
 
 # What `str.isprintable` takes, as a pattern of JSON Schema (ECMA 262): neither categories C nor Z, but for the space.
 PRINTABLE: Final = r"^(?: |[^\p{C}\p{Z}])*$"
@@ -27,6 +27,13 @@ NewRequestId = Annotated[
     Meta(
         description="key in the prediction log, printable characters; the service makes one when it is empty",
         extra_json_schema=_ID,
+    ),
+]
+RoutingKey = Annotated[
+    str,
+    Meta(
+        description="the same key goes to the same model while several are tried; the id when it is empty",
+        extra_json_schema={"maxLength": MAX_KEY_LENGTH},
     ),
 ]
 EventTime = Annotated[

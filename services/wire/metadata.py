@@ -26,7 +26,7 @@ class TensorMetadata(msgspec.Struct):
 
 
 class ModelMetadata(msgspec.Struct):
-    """The model that is served, in its one version."""
+    """The model that is served, with the versions that answer: the champion's first."""
 
     name: str
     versions: list[str]
@@ -60,10 +60,10 @@ def server() -> ServerMetadata:
 
 
 def model(predictor: Predictor, tensors: ModelTensors) -> ModelMetadata:
-    """Of the model that is served."""
+    """Of the model that is served, in each version that answers."""
     return ModelMetadata(
         predictor.name,
-        [predictor.version],
+        [model.version for _, model in predictor.roles.answering()],
         PLATFORM,
         [_tensor(spec) for spec in tensors.inputs.values()],
         [_tensor(tensors.output)],

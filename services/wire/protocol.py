@@ -8,6 +8,7 @@ from typing import Final
 
 from contracts.artifact import OUTPUT
 from contracts.errors import InvalidInput, NotFound
+from services.core.model import Model
 from services.core.predictor import Predictor
 
 SERVER_NAME: Final = "windsock"
@@ -21,13 +22,12 @@ def check_outputs(names: Sequence[str]) -> None:
         raise InvalidInput(f"`outputs` must name `{OUTPUT}` once or nothing, got {list(names)}; correct it")
 
 
-def check_model(predictor: Predictor, name: str, version: str) -> None:
-    """Refuse what is not asked of this model.
+def check_model(predictor: Predictor, name: str, version: str) -> Model:
+    """The model that is asked about; with an empty version it is the champion.
 
     Raises:
-        NotFound: another model or version. An empty version is any.
+        NotFound: another model or version.
     """
     if name != predictor.name:
         raise NotFound(f"the model must be `{predictor.name}`, got `{name}`; correct the name")
-    if version and version != predictor.version:
-        raise NotFound(f"the version of `{name}` must be {predictor.version}, got `{version}`; leave it out for any")
+    return predictor.roles.choose("", version)[1] if version else predictor.roles.champion

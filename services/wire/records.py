@@ -1,6 +1,7 @@
 """What the two endpoints with named fields take: `/v1/predict` and `/v1/labels`."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -10,16 +11,28 @@ from numpy.typing import NDArray
 
 from contracts.errors import InvalidInput
 from contracts.schema import CategoricalFeature, Category, Numeric, NumericFeature, Schema
-from monitoring.log.spool import LabelRecord
-from services.core.predictor import as_utc, check_id, check_size, now
-from services.wire.members import MANY, MAX_ROW, DeliveryTime, EventTime, NewRequestId, OutcomeTime, RequestId, RowIndex
+from monitoring.spool.frames import Label as LabelRecord
+from services.core.request import check_id, check_size, new_id, now_us, to_us
+from services.wire.members import (
+    MANY,
+    MAX_ROW,
+    DeliveryTime,
+    EventTime,
+    NewRequestId,
+    OutcomeTime,
+    RequestId,
+    RoutingKey,
+    RowIndex,
+)
 
 
 class PredictAnswer(msgspec.Struct):
-    """`probabilities` are of the positive outcome, one a row."""
+    """`probabilities` are of the positive outcome, one a row. `prediction_id` is unique, and the `id` if none came."""
 
     id: str
+    prediction_id: str
     model_version: str
+    role: str
     probabilities: list[float]
 
 
@@ -61,7 +74,7 @@ class Records:
         rows: Any = Annotated[list[row], Meta(extra_json_schema=MANY)]  # type: ignore[valid-type] # made at run time
         self.body: type[Any] = msgspec.defstruct(
             "PredictBody",
-            [("rows", rows), ("id", NewRequestId, ""), ("event_time", EventTime, None)],
+            [("rows", rows), ("id", NewRequestId, ""), ("event_time", EventTime, None), ("key", RoutingKey, "")],
             forbid_unknown_fields=True,
             module=__name__,
         )
@@ -103,8 +116,11 @@ def _member(feature: NumericFeature | CategoricalFeature) -> Any:
     return Annotated[float | None, meta] if feature.nullable else Annotated[float, meta]
 
 
-def to_records(labels: Sequence[Label]) -> list[LabelRecord]:
+def to_records(labels: Sequence[Label], caller: str) -> list[LabelRecord]:
     """Labels as the log takes them.
+
+    Args:
+        caller: name of the token.
 
     Raises:
         InvalidInput: no label, or one whose `id` or `row` no prediction can have.
@@ -113,17 +129,26 @@ def to_records(labels: Sequence[Label]) -> list[LabelRecord]:
     if not labels:
         raise InvalidInput("`labels` must have at least one label, got none; send one or many")
     check_size(len(labels))
-    received_at = now()
+    received_us = now_us()
     for label in labels:
         check_id(label.id)
         if not 0 <= label.row <= MAX_ROW:
             raise InvalidInput(f"`row` must be the row of the request, from 0 on, got {label.row}; correct it")
-    return [LabelRecord(la.id, la.row, la.value, as_utc(la.outcome_at), received_at) for la in labels]
+    return [
+        LabelRecord(new_id(), la.id, la.row, la.value, _known_us(la.outcome_at), received_us, caller) for la in labels
+    ]
+
+
+def _known_us(instant: datetime | None) -> int | None:
+    return None if instant is None else to_us(instant)
 
 
 def delays(labels: Sequence[Label]) -> NDArray[np.float64]:
     """Seconds from outcome to delivery, of the labels that tell their outcome's time; one in the future counts as 0."""
-    clock = now()
-    pairs = [(as_utc(la.outcome_at), as_utc(la.delivered_at) or clock) for la in labels]
-    found = [(delivered - outcome).total_seconds() for outcome, delivered in pairs if outcome is not None]
-    return np.maximum(np.array(found, np.float64), 0)
+    clock = now_us()
+    found = [
+        (clock if la.delivered_at is None else to_us(la.delivered_at)) - to_us(la.outcome_at)
+        for la in labels
+        if la.outcome_at is not None
+    ]
+    return np.maximum(np.array(found, np.float64) / 1e6, 0)

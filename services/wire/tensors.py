@@ -15,7 +15,7 @@ import numpy as np
 from contracts.artifact import INPUT_CATEGORY, INPUT_NUMERIC, OUTPUT
 from contracts.errors import ContractViolation
 from contracts.schema import Category, Numeric, Schema
-from services.core.predictor import check_size
+from services.core.request import check_size
 
 
 @dataclass(frozen=True, slots=True)

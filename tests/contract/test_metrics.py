@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -32,10 +33,22 @@ def _series(registry: CollectorRegistry) -> Iterator[tuple[str, tuple[tuple[str,
             yield sample.name, tuple(sorted(sample.labels.items())), sample.value
 
 
+@dataclass
+class Model:
+    """What metrics tell of a model."""
+
+    digest: str
+    released: str
+    as_of: str
+    created_at: float
+    vocabulary: dict[str, list[str]]
+    version: str = "1"
+
+
 @pytest.fixture
 def service() -> Metrics:
     metrics = Metrics(SCHEMA)
-    metrics.set_model("d" * 64, released="student", as_of="2013-07-01", created_at=1.0, vocabulary={"carrier": ["AA"]})
+    metrics.set_models({"champion": Model("d" * 64, "student", "2013-07-01", 1.0, {"carrier": ["AA"]})})
     return metrics
 
 
@@ -53,7 +66,7 @@ def test_every_label_set_exists_before_anything_happens(service: Metrics) -> Non
 
 def test_a_request_is_counted_once_by_how_it_ended(service: Metrics) -> None:
     rest = service.of["rest"]
-    rest.ok(*rows(3), np.zeros(3, np.float32))
+    rest.ok(*rows(3), np.zeros(3, np.float32), [3])
     rest.errors["invalid_input"]()
     found = {(name, labels): value for name, labels, value in _series(service.registry)}
     ended = {
@@ -72,11 +85,9 @@ def test_cardinality_is_bounded_whatever_is_sent(service: Metrics) -> None:
         service.of["grpc"].errors["internal"]()
         numeric, category = rows(20, seed=i)
         category[:, 0] = f"new {i}"
-        service.of["rest"].ok(numeric, category, numeric[:, 0])
+        service.of["rest"].ok(numeric, category, numeric[:, 0], [20])
         service.label_delay.observe(10.0**i)
-        service.set_model(
-            f"{i:064d}", released="teacher", as_of=f"2013-{i % 12 + 1:02d}-01", created_at=i, vocabulary={"carrier": []}
-        )
+        service.set_models({"champion": Model(f"{i:064d}", "teacher", f"2013-{i % 12 + 1:02d}-01", i, {"carrier": []})})
     after = sum(1 for _ in _series(service.registry)) + sum(1 for _ in _series(MonitorMetrics(SCHEMA.names).registry))
     assert before == after < MAX_SERIES
 

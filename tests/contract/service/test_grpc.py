@@ -10,7 +10,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from services.core.predictor import MAX_BYTES, MAX_ROWS
+from services.core.request import MAX_BYTES, MAX_ROWS
 from services.generated import open_inference_pb2 as pb
 from services.generated import open_inference_pb2_grpc as pb_grpc
 from tests.support.payloads import INFER, json_body, proto, rows

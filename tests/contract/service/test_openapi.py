@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from contracts.schema import NumericFeature
-from services.core.predictor import MAX_ID_LENGTH, MAX_ROWS
+from services.core.request import MAX_ID_LENGTH, MAX_ROWS
 from services.wire.members import PRINTABLE
 from tasks.flights.schema import SCHEMA
 from tests.support.payloads import INFER, json_body, rows

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.core.predictor import MAX_BYTES, MAX_ROWS
+from services.core.request import MAX_BYTES, MAX_ROWS
 from tasks.flights.schema import SCHEMA
 from tests.support.payloads import INFER, binary_body, json_body, records, rows
 from tests.support.serving import Server

@@ -45,12 +45,12 @@ def test_small_requests_and_large_ones_are_counted_whenever_somebody_looks() -> 
     for begin in (0, 1, 2):
         part = slice(begin, begin + 1)
         rest.begin()
-        rest.ok(numeric[part], category[part], scores[part])
+        rest.ok(numeric[part], category[part], scores[part], [1])
     assert value("windsock_prediction_score_count") == 3
     assert value("windsock_in_flight_requests", protocol="rest") == 3
     for _ in range(3):
-        rest.end(0.015)
-    rest.ok(numeric[3:], category[3:], scores[3:])
+        rest.end([0.015])
+    rest.ok(numeric[3:], category[3:], scores[3:], [len(numeric) - 3])
     assert value("windsock_in_flight_requests", protocol="rest") == 0
     assert value("windsock_request_seconds_bucket", protocol="rest", le="0.01") == 0
     assert value("windsock_request_seconds_bucket", protocol="rest", le="0.02") == 3
@@ -71,7 +71,7 @@ def test_small_requests_and_large_ones_are_counted_whenever_somebody_looks() -> 
 def test_a_scrape_sees_what_waits() -> None:
     metrics = Metrics(SCHEMA)
     numeric, category = rows(1)
-    metrics.of["grpc"].ok(numeric, category, np.array([0.5], np.float32))
+    metrics.of["grpc"].ok(numeric, category, np.array([0.5], np.float32), [1])
     assert b"windsock_prediction_score_count 1.0" in generate_latest(metrics.registry)
 
 
@@ -83,7 +83,7 @@ def test_nothing_is_lost_or_counted_twice_by_threads_that_answer_and_one_that_lo
 
     def answer(_: int) -> None:
         for _ in range(each):
-            metrics.of["rest"].ok(numeric, category, scores)
+            metrics.of["rest"].ok(numeric, category, scores, [1, 2])
 
     def look(_: int) -> None:
         for _ in range(200):
@@ -95,4 +95,4 @@ def test_nothing_is_lost_or_counted_twice_by_threads_that_answer_and_one_that_lo
         one.result()
     metrics.refresh()
     assert metrics.registry.get_sample_value("windsock_prediction_score_count") == 2 * each * 3
-    assert metrics.registry.get_sample_value("windsock_requests_total", {"protocol": "rest", "code": "ok"}) == 2 * each
+    assert metrics.registry.get_sample_value("windsock_requests_total", {"protocol": "rest", "code": "ok"}) == 4 * each

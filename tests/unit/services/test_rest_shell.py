@@ -2,16 +2,16 @@
 
 import asyncio
 import json
+from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 
 from contracts.errors import Unavailable
 from monitoring.metrics.declared import Metrics
+from services.core.admission import LargeRequests
 from services.core.auth import Guard
-from services.core.large_requests import LargeRequests
-from services.core.predictor import PredictionRequest
+from services.core.request import Answer, PredictionRequest
 from services.rest.app import Rest
 from tasks.flights.schema import SCHEMA
 from tests.support.payloads import records, rows
@@ -20,12 +20,13 @@ from tests.support.payloads import records, rows
 class Core:
     """A predictor with one fault."""
 
-    name, schema, version, ready, open = SCHEMA.name, SCHEMA, "0" * 12, True, True
+    name, schema, ready, healthy, open = SCHEMA.name, SCHEMA, True, True, True
+    roles = SimpleNamespace(champion=SimpleNamespace(version="0" * 12))
 
     def __init__(self, fault: Exception) -> None:
         self._fault = fault
 
-    def predict(self, _: PredictionRequest) -> np.ndarray[Any, Any]:
+    def predict(self, _: PredictionRequest) -> Answer:
         raise self._fault
 
 

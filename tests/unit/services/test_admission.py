@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from monitoring.metrics.declared import Metrics
-from services.core.large_requests import LargeRequests
+from services.core.admission import LargeRequests
 from tasks.flights.schema import SCHEMA
 
 

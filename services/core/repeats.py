@@ -1,0 +1,46 @@
+"""Ids that callers gave: the same rows under one again are the same prediction, other rows are refused.
+
+What is known is this process's, and for a while: beyond it both predictions are kept in the log and counted there.
+"""
+
+import threading
+import time
+from typing import Final
+
+from contracts.errors import Conflict
+from services.core.request import PredictionRequest, new_id
+
+KNOWN: Final = 65_536  # ids
+SECONDS: Final = 600.0
+
+
+class Repeats:
+    """The newest ids, the rows that came under them, and our ids for them. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: dict[str, tuple[int, str, float]] = {}  # the oldest first
+
+    def id_of(self, request: PredictionRequest) -> str:
+        """Our id for a request that has a caller's one: that of its first time.
+
+        Raises:
+            Conflict: the id stands for other rows.
+        """
+        rows = hash((request.numeric.tobytes(), tuple(request.category.ravel().tolist())))
+        moment = time.monotonic()
+        with self._lock:
+            known = self._known.get(request.id)
+            if known is not None and moment - known[2] <= SECONDS:
+                if known[0] != rows:
+                    raise Conflict(
+                        f"`id` must stand for one request, got {request.id!r} with other rows than before; "
+                        "choose a new one"
+                    )
+                return known[1]
+            self._known.pop(request.id, None)
+            found = new_id()
+            self._known[request.id] = (rows, found, moment)
+            if len(self._known) > KNOWN:
+                del self._known[next(iter(self._known))]
+            return found
