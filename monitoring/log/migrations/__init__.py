@@ -1,0 +1,31 @@
+"""Alembic's migrations of the prediction log, for SQLite and PostgreSQL.
+
+versions/version_1.py   the tables as release 0.2 made them
+versions/version_2.py   one row a request and model; moves what version 1 holds
+
+They run inside the caller's transaction, so a kill leaves the database as it was.
+"""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+
+def upgrade(connection: sa.Connection, to: str = "head") -> None:
+    """Bring the tables to this version. Those without a version must be stamped first."""
+    command.upgrade(_config(connection), to)
+
+
+def stamp(connection: sa.Connection, revision: str) -> None:
+    """Note that the tables are of this version, and change nothing."""
+    command.stamp(_config(connection), revision)
+
+
+def _config(connection: sa.Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
