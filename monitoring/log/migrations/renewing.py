@@ -54,12 +54,17 @@ class OldRow(NamedTuple):
 
 def move(connection: sa.Connection) -> None:
     """Copy what `predictions_1` and `labels_1` hold into the tables of version 2."""
-    found = _stream(connection, sa.select(_OLD_PREDICTIONS).order_by(*_OLD_PREDICTIONS.columns[:2]))
-    rows = (OldRow(*r[:7], _decode_numbers(r.numeric), _decode_strings(r.category), r.score) for r in found)
-    for batch in _batches(requests(rows)):
+    order = (_OLD_PREDICTIONS.c.request_id, _OLD_PREDICTIONS.c.row)
+    for batch in _batches(requests(map(_old_row, _stream(connection, sa.select(_OLD_PREDICTIONS).order_by(*order))))):
         connection.execute(sa.insert(PREDICTIONS), batch)
-    for batch in _batches(label(*r) for r in _stream(connection, sa.select(_OLD_LABELS))):
+    old = _stream(connection, sa.select(_OLD_LABELS))
+    for batch in _batches(label(r.request_id, r.row, r.value, r.outcome_at, r.received_at) for r in old):
         connection.execute(sa.insert(LABELS), batch)
+
+
+def _old_row(found: sa.Row[Any]) -> OldRow:
+    values = found._asdict()
+    return OldRow(**values | {"numeric": _decode_numbers(found.numeric), "category": _decode_strings(found.category)})
 
 
 def requests(rows: Iterable[OldRow]) -> Iterator[dict[str, Any]]:
