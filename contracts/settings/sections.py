@@ -153,7 +153,9 @@ class ServiceSettings(LogSettings, StoreSettings):
     metrics_folder: Path | None = Field(
         None, description="Set by `launch` for several workers: their metrics meet here."
     )
-    lifeline: Path | None = Field(None, description="Set by `launch`: the socket that ties workers and launcher.")
+    lifeline: int | None = Field(
+        None, description="Set by `launch`: descriptor of the socket that ties a process to the launcher."
+    )
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:

@@ -6,7 +6,6 @@ where 10 are answered without).
 
 import logging
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -42,7 +41,7 @@ class Front:
 
 @bentoml.service(
     name="windsock",
-    workers=1,  # each its own session and segment of the spool; `launch` overrides it for `--workers`
+    workers=1,  # of `bentoml serve`; `launch` starts as many as it is told
     traffic={"timeout": REQUEST_SECONDS},
     logging={"access": {"enabled": False}},
     metrics={"enabled": False},
@@ -53,7 +52,7 @@ class Windsock:
 
     @bentoml.on_startup  # type: ignore[untyped-decorator] # BentoML ships no types
     async def start(self) -> None:
-        """A start that fails ends the whole service: BentoML itself would keep the port and answer nothing."""
+        """A start that fails ends the process, with status 1 and the reason."""
         _set_up_logging()
         try:
             settings = load(ServiceSettings)
@@ -88,8 +87,7 @@ def _choose_metrics(folder: Path | None) -> None:
 def _give_up(message: str) -> None:
     sys.stderr.write(f"Error: the service cannot start: {message}\n")
     sys.stderr.flush()
-    os.kill(os.getppid(), signal.SIGTERM)  # `launch` sees an end that it did not ask for: exit status 1
-    os._exit(1)
+    os._exit(1)  # not an exception: uvicorn would end with a trace and status 3
 
 
 def _set_up_logging() -> None:

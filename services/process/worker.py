@@ -8,7 +8,6 @@ stop    gRPC with grace, shadow, spool; the companion moves what is in it
 import asyncio
 import gc
 import logging
-import os
 import signal
 import sys
 from types import FrameType
@@ -18,6 +17,7 @@ from wsgiref.simple_server import WSGIServer
 from prometheus_client import start_http_server
 
 from contracts.errors import Unavailable
+from contracts.lifeline import Lifeline
 from contracts.settings import ServiceSettings
 from contracts.store.state import State
 from monitoring.metrics.declared import Metrics
@@ -84,12 +84,14 @@ class Worker:
         self._follower.start()
         self._keep(asyncio.create_task(self._check_spool()))
         self._install_drain()
-        await self._watch_launcher()
+        lifeline = Lifeline(self._settings.lifeline)
+        lifeline.watch()
         self.predictor.open = True
         await self._grpc.start()
         gc.collect()
         gc.freeze()  # what start-up made lives as long as the service: no later collection need look at it
         self.predictor.ready = True
+        lifeline.say_ready()
         settings = self._settings
         self._keep(asyncio.create_task(self._follow_files()))
         if settings.metrics_folder is not None:
@@ -156,24 +158,6 @@ class Worker:
             loop.call_soon_threadsafe(lambda: self._keep(loop.create_task(drain(number, frame))))
 
         signal.signal(signal.SIGTERM, on_signal)
-
-    async def _watch_launcher(self) -> None:
-        """End with the launcher, however it ends: its socket closes. `bentoml serve` by hand has none to watch."""
-        if self._settings.lifeline is None:
-            return
-        reader, writer = await asyncio.open_unix_connection(str(self._settings.lifeline))
-        writer.write(f"{os.getpid()}\n".encode())
-        parent = os.getppid()
-
-        async def watch() -> None:
-            await reader.read()
-            writer.close()  # this use keeps the writer from being collected before
-            if os.getppid() == parent:  # BentoML is still there: it passes the signal on to this process
-                os.kill(parent, signal.SIGTERM)
-            else:
-                os.kill(os.getpid(), signal.SIGTERM)
-
-        self._keep(asyncio.create_task(watch()))
 
     def _keep(self, task: asyncio.Task[None]) -> None:
         """Hold a task until it ends, as the loop itself holds tasks weakly."""
