@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from contracts.files import write_atomic
-from contracts.settings import StackSettings
+from contracts.settings import StackSettings, variable
 from contracts.settings.ports import check_free
 from contracts.workspace import Workspace
 from deploy.local.processes import Program, find_binary, one_running
@@ -116,7 +116,7 @@ def programs(folder: Path, ports: Ports) -> list[Program]:
         "--cluster.listen-address=",  # one instance: no gossip
     ]
     return [
-        Program("service", [*ours, "serve"], ports.rest, "/v2/health/ready", here | asked),
+        Program("service", [*ours, "serve"], ports.rest, "/v2/health/ready", here | asked, _scheme()),
         Program("monitor", monitor, ports.monitor, "/metrics", here),
         Program("alerts", [*ours, "alerts", "--port", str(ports.alerts)], ports.alerts, "/", here),
         Program("alertmanager", route, ports.alertmanager, "/-/ready"),
@@ -181,10 +181,15 @@ def _note(asked: list[int]) -> Callable[[int, object], None]:
     return handler
 
 
+def _scheme() -> str:
+    """Of the service, which reads the same environment."""
+    return "https" if os.environ.get(variable(StackSettings, "tls_certificate")) else "http"
+
+
 def guide(ports: Ports) -> str:
     at = "http://127.0.0.1"
     return f"""
-  service        {at}:{ports.rest}/docs   (gRPC on {ports.grpc}, metrics on {ports.metrics})
+  service        {_scheme()}://127.0.0.1:{ports.rest}/docs   (gRPC on {ports.grpc}, metrics on {ports.metrics})
   monitor        {at}:{ports.monitor}
   Prometheus     {at}:{ports.prometheus}/targets, /alerts
   Alertmanager   {at}:{ports.alertmanager}

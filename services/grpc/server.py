@@ -154,6 +154,7 @@ class GrpcServer:
     Args:
         connection_seconds: see `ServiceSettings.grpc_connection_seconds`.
         shared_port: other workers listen on it, too, and the kernel spreads connections over them.
+        credentials: for TLS; None is plain text.
     """
 
     def __init__(
@@ -166,6 +167,7 @@ class GrpcServer:
         address: str,
         connection_seconds: float,
         shared_port: bool,
+        credentials: grpc.ServerCredentials | None = None,
     ) -> None:
         self._health = health.aio.HealthServicer()
         options = [
@@ -186,7 +188,10 @@ class GrpcServer:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
-        self._server.add_insecure_port(address)
+        if credentials is None:
+            self._server.add_insecure_port(address)
+        else:
+            self._server.add_secure_port(address, credentials)
 
     async def start(self) -> None:
         await self._server.start()

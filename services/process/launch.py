@@ -25,6 +25,7 @@ from monitoring.log.migrate import refuse_old_lines
 from monitoring.log.tables import open_database
 from services.process.child import Command
 from services.process.supervisor import EarlyEnd, Supervisor
+from services.process.tls import read_certificate
 from services.process.worker_metrics import merged_metrics
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ def serve(settings: ServiceSettings) -> int:
     logger.info("model %s %s: verified", artifact.manifest.name, artifact.version)
     check_free("grpc_port", settings.host, settings.grpc_port, "--grpc-port")
     check_free("metrics_port", settings.metrics_host, settings.metrics_port, "--metrics-port")
+    read_certificate(settings)
     _check_spool(settings.spool)
     refuse_old_lines(settings.spool)
     open_database(settings.database).dispose()
@@ -109,6 +111,9 @@ async def _supervise(settings: ServiceSettings, listener: socket.socket, forget:
 
 def _worker(settings: ServiceSettings, listener: socket.socket, place: int) -> Command:
     """BentoML's worker. It listens on `listener`, as all workers do."""
+    tls: tuple[str, ...] = ()
+    if settings.tls_certificate is not None:
+        tls = ("--ssl-certfile", str(settings.tls_certificate), "--ssl-keyfile", str(settings.tls_key))
     home = {} if "BENTOML_HOME" in os.environ else {"BENTOML_HOME": str(settings.state / "bentoml")}
     return Command(
         f"worker {place}",
@@ -116,6 +121,7 @@ def _worker(settings: ServiceSettings, listener: socket.socket, place: int) -> C
             *(sys.executable, "-m", "_bentoml_impl.worker.service", "services.process.bento:Windsock"),
             *("--service-name", "windsock", "--worker-id", str(place)),
             *("--fd", str(listener.fileno()), "--backlog", str(BACKLOG)),
+            *tls,
         ),
         clean_environment() | home | _BENTOML | to_environment(settings),
         (listener.fileno(),),

@@ -28,11 +28,12 @@ from services.core.following import Follower, Models
 from services.core.predictor import Predictor
 from services.core.shadow import Shadow
 from services.grpc.server import GrpcServer
+from services.process.tls import follow_on_rest, read_certificate
 from services.rest.app import Rest
 
 logger = logging.getLogger(__name__)
 
-FOLLOW_SECONDS: Final = 0.5  # until a change of the tokens counts, at most
+FOLLOW_SECONDS: Final = 0.5  # until a change of tokens or certificate counts, at most
 GRPC_GRACE_SECONDS: Final = 10.0
 REFRESH_SECONDS: Final = 1.0  # age of the metrics of several workers, at most
 CHECK_SECONDS: Final = 0.5  # between looks at the spool's volume
@@ -56,7 +57,7 @@ class Worker:
         self.predictor = Predictor(roles, self._spool, metrics, self._shadow)
         self._follower = Follower(self.predictor, models, state, settings.store, metrics)
         guard = Guard(settings.tokens_file if settings.auth else None)
-        self._guard = guard
+        self._guard, self._certificate = guard, read_certificate(settings)
         large_requests = LargeRequests(metrics)
         self.rest = Rest(self.predictor, guard, metrics, large_requests)
         try:
@@ -68,6 +69,7 @@ class Worker:
                 address=f"{_bracket(settings.host)}:{settings.grpc_port}",
                 connection_seconds=settings.grpc_connection_seconds,
                 shared_port=settings.workers > 1,
+                credentials=None if self._certificate is None else self._certificate.for_grpc(),
             )
             self._metrics_server: WSGIServer | None = None
             if settings.metrics_folder is None:
@@ -83,6 +85,8 @@ class Worker:
         sys.setswitchinterval(SWITCH_SECONDS)
         self._follower.start()
         self._keep(asyncio.create_task(self._check_spool()))
+        if self._certificate is not None:
+            follow_on_rest(self._certificate)
         self._install_drain()
         lifeline = Lifeline(self._settings.lifeline)
         lifeline.watch()
@@ -97,9 +101,10 @@ class Worker:
         if settings.metrics_folder is not None:
             self._keep(asyncio.create_task(self._refresh_metrics()))
         logger.info(
-            "ready: %s %s  REST http://%s:%d (/docs)  gRPC %s:%d  metrics http://%s:%d/metrics",
+            "ready: %s %s  REST %s://%s:%d (/docs)  gRPC %s:%d  metrics http://%s:%d/metrics",
             self.predictor.name,
             self.predictor.roles.champion.version,
+            "http" if self._certificate is None else "https",
             _bracket(settings.host),
             settings.rest_port,
             _bracket(settings.host),
@@ -136,10 +141,12 @@ class Worker:
             await asyncio.sleep(REFRESH_SECONDS)
 
     async def _follow_files(self) -> None:
-        """Take tokens that were added, and refuse those that were removed."""
+        """Take tokens that were added, refuse those that were removed, and present the newest certificate."""
         while True:
             await asyncio.sleep(FOLLOW_SECONDS)
             self._guard.reload()
+            if self._certificate is not None:
+                self._certificate.reload()
 
     def _install_drain(self) -> None:
         """Put `drain_seconds` between SIGTERM and the handler that closes REST (uvicorn's)."""

@@ -77,7 +77,7 @@ class Rest:
         await send({"type": "http.response.body", "body": reply.body})
 
     async def _answer(self, scope: Scope, receive: Receive) -> Reply:
-        call = Call(dict(scope["headers"]))
+        call = Call(dict(scope["headers"]), scheme=scope.get("scheme", "http"))
         route = self._route(scope["path"], call)
         if route is None or not route.predicts:
             try:
@@ -189,7 +189,7 @@ class Rest:
         return Reply(200, _encode(self._document))
 
     def _docs(self, call: Call) -> Reply:
-        base = f"http://{call.headers.get(b'host', b'127.0.0.1:3000').decode('latin-1')}"
+        base = f"{call.scheme}://{call.headers.get(b'host', b'127.0.0.1:3000').decode('latin-1')}"
         page = docs_page.page(self._document, base, self._predictor.schema)
         return Reply(200, page, b"text/html; charset=utf-8", docs_page.HEADERS)
 

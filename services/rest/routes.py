@@ -19,6 +19,7 @@ class Call:
     name: str = ""
     version: str = ""
     caller: Caller = NOBODY
+    scheme: str = "http"
     started: float = field(default_factory=time.perf_counter)
 
 

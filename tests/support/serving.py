@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import urllib.error
@@ -44,6 +45,7 @@ class Server:
     token_file: Path
     database_url: str
     output: Path
+    ca: Path | None = None  # that its certificate is checked against; None: it speaks plain text
 
     @property
     def pid(self) -> int:
@@ -52,6 +54,10 @@ class Server:
     @property
     def token(self) -> str:
         return self.token_file.read_text().strip()
+
+    @property
+    def context(self) -> ssl.SSLContext | None:
+        return None if self.ca is None else ssl.create_default_context(cafile=self.ca)
 
     def log(self) -> str:
         return self.output.read_text()
@@ -71,7 +77,7 @@ class Server:
         if token is not None:
             request.add_header("Authorization", f"Bearer {token or self.token}")
         try:
-            with urllib.request.urlopen(request, timeout=30) as reply:
+            with urllib.request.urlopen(request, timeout=30, context=self.context) as reply:
                 return reply.status, reply.read(), {k.lower(): v for k, v in reply.headers.items()}
         except urllib.error.HTTPError as error:
             with error:
@@ -104,7 +110,10 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = READY_
 
 
 def start(folder: Path, store: Store, *, wait: bool = True, **settings: object) -> Server:
-    """`windsock serve` as its users start it, in `folder`. `settings` become WINDSOCK_ variables."""
+    """`windsock serve` as its users start it, in `folder`. `settings` become WINDSOCK_ variables, but for `ca`: the
+    path of the authority that signed its certificate."""
+    ca = settings.pop("ca", None)
+    assert ca is None or isinstance(ca, Path)
     rest, grpc, metrics = free_ports(3)
     state, token_file = folder / "state", folder / "secrets/token"
     values: dict[str, object] = {
@@ -125,13 +134,14 @@ def start(folder: Path, store: Store, *, wait: bool = True, **settings: object) 
     server = Server(
         folder,
         process,
-        f"http://127.0.0.1:{values['rest_port']}",
+        f"{'http' if ca is None else 'https'}://127.0.0.1:{values['rest_port']}",
         f"127.0.0.1:{values['grpc_port']}",
         f"http://127.0.0.1:{values['metrics_port']}/metrics",
         state,
         token_file,
         load(LogSettings, state=state, database_url=str(values.get("database_url", ""))).database,
         output,
+        ca,
     )
     if wait:
         wait_until(
