@@ -30,6 +30,7 @@ from services.core.shadow import Shadow
 from services.grpc.server import GrpcServer
 from services.process.tls import follow_on_rest, read_certificate
 from services.rest.app import Rest
+from services.rest.hot import HotProtocol, close_idle
 
 logger = logging.getLogger(__name__)
 
@@ -85,11 +86,13 @@ class Worker:
         sys.setswitchinterval(SWITCH_SECONDS)
         self._follower.start()
         self._keep(asyncio.create_task(self._check_spool()))
+        self._keep(asyncio.create_task(self._close_idle()))
         if self._certificate is not None:
             follow_on_rest(self._certificate)
         self._install_drain()
         lifeline = Lifeline(self._settings.lifeline)
         lifeline.watch()
+        HotProtocol.hot = self.rest.hot(self._settings)
         self.predictor.open = True
         await self._grpc.start()
         gc.collect()
@@ -133,6 +136,12 @@ class Worker:
         while True:
             await asyncio.to_thread(self._spool.check)
             await asyncio.sleep(CHECK_SECONDS)
+
+    async def _close_idle(self) -> None:
+        """End connections that do not get on. uvicorn sees to those alone that its own application answered."""
+        while True:
+            await asyncio.sleep(REFRESH_SECONDS)
+            close_idle()
 
     async def _refresh_metrics(self) -> None:
         """Bring the files up to date: the launcher's scrape reads them, and cannot ask for what is not yet counted."""

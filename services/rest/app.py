@@ -5,24 +5,29 @@ It routes, reads bodies and maps errors; `json_infer` and `records` know the for
 
 import re
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
 from contracts.errors import InvalidInput, NotFound, Overloaded
+from contracts.settings import ServiceSettings
 from monitoring.metrics.declared import Metrics
 from services.core.admission import LARGE_BYTES, LargeRequests
-from services.core.auth import Guard
+from services.core.auth import Caller, Guard
 from services.core.predictor import Predictor
 from services.core.request import PredictionRequest, to_us
 from services.core.status import STATUS, describe
 from services.rest import docs_page, openapi
 from services.rest.asgi import Header, Receive, Scope, Send, read_body
+from services.rest.hot import Hot
 from services.rest.routes import Call, ErrorAnswer, Reply, Route
+from services.rest.turn import Path, Turn
 from services.wire import json_infer, metadata
 from services.wire.decode_errors import DecodeErrors, describe_decode_error
 from services.wire.protocol import check_model
-from services.wire.records import LabelsAnswer, LabelsBody, PredictAnswer, Records, delays, to_records
+from services.wire.quick import quick_infer, quick_records
+from services.wire.records import LabelsAnswer, LabelsBody, Records, delays, encode_answer, to_records
 from services.wire.tensors import ModelTensors
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -64,6 +69,40 @@ class Rest:
         }
         self._document = openapi.document(predictor.schema, predictor.roles.champion.version, self._records.body)
 
+    def hot(self, settings: ServiceSettings) -> Hot:
+        """What answers small prediction requests without this application. Belongs to the running event loop."""
+        predictor, numbers = self._predictor, len(self._predictor.schema.numeric)
+        turn = Turn(
+            predictor,
+            self._metrics,
+            self._refuse,
+            batch_rows=settings.batch_rows,
+            delay_us=settings.batch_delay_us,
+            max_rows=settings.max_rows_in_flight,
+        )
+        paths = {
+            b"/v1/predict": Path(quick_records(self._records, numbers), encode_answer, self._alone(self._predict)),
+            f"/v2/models/{predictor.name}/infer".encode(): Path(
+                quick_infer(self._tensors), json_infer.encode_json, self._alone(self._infer)
+            ),
+        }
+        return Hot(paths, turn, self._guard, predictor, LARGE_BYTES)
+
+    def _alone(self, handler: Callable[[Call], Reply]) -> Callable[[bytes, Caller, float], Reply]:
+        def answer(body: bytes, caller: Caller, started: float) -> Reply:
+            try:
+                return handler(Call({}, body, self._predictor.name, "", caller, started))
+            except Exception as error:  # noqa: BLE001 - the edge of the service: an unknown error must not leave it
+                return self._refuse(error)
+
+        return answer
+
+    def _refuse(self, error: Exception) -> Reply:
+        """The reply to a prediction request that failed; it is counted."""
+        code, reply = _refusal(error)
+        self._metrics.errors[code]()
+        return reply
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         reply = await self._answer(scope, receive)
         headers = [
@@ -89,9 +128,7 @@ class Rest:
         try:
             return await self._run(route, scope["method"], call, receive)
         except Exception as error:  # noqa: BLE001 - as above
-            code, reply = _refusal(error)
-            metrics.errors[code]()
-            return reply
+            return self._refuse(error)
         finally:
             metrics.end([time.perf_counter() - call.started])
 
@@ -171,9 +208,7 @@ class Rest:
             call.caller.name,
             key=decoded.key,
         )
-        answer = self._predictor.predict(request)
-        told = PredictAnswer(answer.id, answer.prediction_id, answer.model.version, answer.role, answer.scores.tolist())
-        return Reply(200, _encode(told))
+        return Reply(200, encode_answer(self._predictor.predict(request)))
 
     def _labels(self, call: Call) -> Reply:
         try:

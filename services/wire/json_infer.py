@@ -143,15 +143,23 @@ def _elements(item: InputTensor, specs: Mapping[str, TensorSpec]) -> list[Any] |
 
 def encode(call: InferCall, answer: Answer) -> tuple[bytes, int | None]:
     """The body of the answer, and the length of its JSON part when bytes follow it."""
-    scores, model = answer.scores, answer.model
-    output = OutputTensor(OUTPUT, "FP32", list(scores.shape))
-    told = InferAnswer(model.name, model.version, answer.id, [output])
+    if not call.binary:
+        return encode_json(answer), None
+    raw = answer.scores.astype("<f4", copy=False).tobytes()
+    header = _encode(
+        _told(answer, OutputTensor(OUTPUT, "FP32", [len(answer.scores)], UNSET, {"binary_data_size": len(raw)}))
+    )
+    return header + raw, len(header)
+
+
+def encode_json(answer: Answer) -> bytes:
+    """The body of the answer, all of it JSON."""
+    scores = answer.scores
+    return _encode(_told(answer, OutputTensor(OUTPUT, "FP32", [len(scores)], scores.tolist())))
+
+
+def _told(answer: Answer, output: OutputTensor) -> InferAnswer:
+    told = InferAnswer(answer.model.name, answer.model.version, answer.id, [output])
     if answer.id != answer.prediction_id:
         told.parameters = {"prediction_id": answer.prediction_id}
-    if call.binary:
-        raw = scores.astype("<f4", copy=False).tobytes()
-        output.parameters = {"binary_data_size": len(raw)}
-        header = _encode(told)
-        return header + raw, len(header)
-    output.data = scores.tolist()
-    return _encode(told), None
+    return told

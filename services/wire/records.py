@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from contracts.errors import InvalidInput
 from contracts.schema import CategoricalFeature, Category, Numeric, NumericFeature, Schema
 from monitoring.spool.frames import Label as LabelRecord
-from services.core.request import check_id, check_size, new_id, now_us, to_us
+from services.core.request import Answer, check_id, check_size, new_id, now_us, to_us
 from services.wire.members import (
     MANY,
     MAX_ROW,
@@ -25,6 +25,8 @@ from services.wire.members import (
     RowIndex,
 )
 
+_encode = msgspec.json.Encoder().encode
+
 
 class PredictAnswer(msgspec.Struct):
     """`probabilities` are of the positive outcome, one a row. `prediction_id` is unique, and the `id` if none came."""
@@ -34,6 +36,12 @@ class PredictAnswer(msgspec.Struct):
     model_version: str
     role: str
     probabilities: list[float]
+
+
+def encode_answer(answer: Answer) -> bytes:
+    """The body of the answer of `/v1/predict`."""
+    version, role = answer.model.version, answer.role
+    return _encode(PredictAnswer(answer.id, answer.prediction_id, version, role, answer.scores.tolist()))
 
 
 class Label(msgspec.Struct, forbid_unknown_fields=True):
