@@ -91,7 +91,7 @@ class Rest:
     def _alone(self, handler: Callable[[Call], Reply]) -> Callable[[bytes, Caller, float], Reply]:
         def answer(body: bytes, caller: Caller, started: float) -> Reply:
             try:
-                return handler(Call({}, body, self._predictor.name, "", caller, started))
+                return handler(Call({}, body, self._predictor.name, caller=caller, started=started))
             except Exception as error:  # noqa: BLE001 - the edge of the service: an unknown error must not leave it
                 return self._refuse(error)
 
