@@ -24,6 +24,7 @@ COMMANDS: Final = {
     ),
     "models": ("cli.registry", "models", "List the store's models, the newest first; a star marks the champion."),
     "rebuild": ("cli.registry", "rebuild", "Make a model of the store again, and say whether the bytes are the same."),
+    "score": ("cli.pipeline", "score", "Score the rows of a Parquet file with a released model, as the service would."),
     "serve": ("cli.service", "serve", "Serve the champion over REST and gRPC."),
     "tokens": ("cli.service", "tokens", "Who may ask the service: list, add and remove tokens."),
     "replay": (

@@ -1,12 +1,16 @@
-"""The stages of the pipeline, one at a time and as DVC sees them."""
+"""What works on files: the stages of the pipeline, a new task out of a CSV, a model's scores of a Parquet file."""
 
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
 from cli.options import command
-from contracts.settings import Section
+from contracts.settings import Section, StoreSettings
 
 STAGES = (
     "parameters",
@@ -17,7 +21,7 @@ STAGES = (
     "compress",
     "evaluate",
     "package",
-)  # pipelines/dag.py
+)  # pipelines/dvc_yaml/dag.py
 
 
 @click.command()
@@ -39,7 +43,7 @@ def pipeline() -> None:
 @command(Section, "root")
 def build(settings: Section) -> None:
     """Write dvc.yaml of a workspace: what each stage reads and writes, and from which code it follows."""
-    from pipelines.dag import build as run
+    from pipelines.dvc_yaml.dag import build as run
 
     run(settings.root)
     click.echo(settings.root / "dvc.yaml")
@@ -59,8 +63,8 @@ def build(settings: Section) -> None:
 @command()
 def new_task(name: str, csv: Path, id_: str, category: tuple[str, ...], **roles: Any) -> None:
     """Make a task of your own out of a CSV: tasks/NAME/ and workspaces/NAME/, to be edited."""
-    from pipelines.dag import CHECKOUT
-    from pipelines.dag import build as build_dag
+    from pipelines.dvc_yaml.dag import CHECKOUT
+    from pipelines.dvc_yaml.dag import build as build_dag
     from tasks.scaffold import Roles, new_task
 
     made = new_task(CHECKOUT, name, csv, Roles(id=id_, categories=category, **roles))
@@ -73,3 +77,42 @@ def new_task(name: str, csv: Path, id_: str, category: tuple[str, ...], **roles:
         click.echo(f"left out: {column} ({why})")
     click.echo(f"label: {made.label.name}, true when {made.label.positive!r}; months from {made.as_of} on test it")
     click.echo(f"next: edit tasks/{name}/schema.py and words.py, then cd workspaces/{name} && dvc repro")
+
+
+@click.command()
+@click.option("--in", "source", type=click.Path(path_type=Path), required=True, help="Parquet, a column a feature.")
+@click.option("--out", "target", type=click.Path(path_type=Path), required=True, help="Parquet, whole or not there.")
+@click.option("--digest", help="A model of the store instead of the champion; its first digits will do.")
+@click.option("--keep", metavar="COLUMN", multiple=True, help="A column to carry over, a key for one; repeatable.")
+@command(StoreSettings, "root", "store", "public_key")
+def score(settings: StoreSettings, source: Path, target: Path, digest: str | None, keep: tuple[str, ...]) -> None:
+    """Score the rows of a Parquet file with a released model, as the service would."""
+    from contracts.artifact import verify
+    from contracts.store import load_champion
+    from pipelines.offline import score_file
+    from registry.store import find
+
+    if digest is None:
+        artifact = load_champion(settings.store, settings.public_key)
+    else:
+        found = find(settings.store, digest)
+        artifact = verify(settings.store / found, settings.public_key, found)
+    started = time.perf_counter()
+    with _progress() as told:
+        rows = score_file(source, target, artifact, keep, told)
+    seconds = time.perf_counter() - started
+    click.echo(f"{target}: {rows:,} rows by {artifact.manifest.name} {artifact.version} in {seconds:.1f} s")
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None] | None]:
+    """A bar on a terminal, and nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("rows", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

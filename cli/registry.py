@@ -50,7 +50,7 @@ def rebuild(settings: StoreSettings, digest: str) -> None:
     is 0 when the bytes are the same, 1 when they differ or when they could not be made.
     """
     from contracts.workspace import Workspace
-    from pipelines.dag import STAGES
+    from pipelines.dvc_yaml.dag import STAGES
     from pipelines.runner import run_stage
     from registry.rebuild import rebuild as run
 

@@ -1,5 +1,6 @@
 """Writes that a kill cannot tear: temporary file or folder, fsync, rename, fsync of the folder."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -7,7 +8,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+from contracts.errors import Unavailable
 
 
 def write_atomic(path: Path, content: bytes, mode: int = 0o644) -> None:
@@ -55,6 +58,38 @@ def whole_folder(path: Path) -> Iterator[Path]:
         new.rename(path)
     finally:
         shutil.rmtree(new, ignore_errors=True)
+    sync_folder(path.parent)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Yield an empty file beside `path`; when the block ends well, it is on disk and becomes `path`.
+
+    An exception or a kill leaves what stood at `path`; a kill also leaves the unfinished `.<name>.new`, which the next
+    call takes over. Makes missing parent folders.
+
+    Raises:
+        Unavailable: another process is writing it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f".{path.name}.new")
+    with os.fdopen(os.open(new, os.O_RDWR | os.O_CREAT, 0o644), "r+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            mine = new.stat().st_ino == os.fstat(file.fileno()).st_ino  # not when its writer has just renamed it
+        except (BlockingIOError, FileNotFoundError):
+            mine = False
+        if not mine:
+            raise Unavailable(f"`{path}` must be written by one process at a time, got another one; wait for its end")
+        try:
+            file.truncate()
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            new.replace(path)
+        except BaseException:
+            new.unlink(missing_ok=True)
+            raise
     sync_folder(path.parent)
 
 

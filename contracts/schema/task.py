@@ -93,11 +93,12 @@ class Schema(Value, frozen=True, dict=True):
         high = np.array([feature.high for feature in self.numeric], np.float32)
         return low, high, np.array([not feature.nullable for feature in self.numeric])
 
-    def check_numeric(self, numeric: Numeric) -> None:
+    def check_numeric(self, numeric: Numeric, first_row: int = 0) -> None:
         """Refuse numbers outside the schema.
 
         Args:
             numeric: float32 [n, len(self.numeric)]; NaN is missing.
+            first_row: number of the first of these rows, for the message.
 
         Raises:
             ContractViolation: wrong width, a value out of bounds or infinite, a required value missing.
@@ -109,7 +110,7 @@ class Schema(Value, frozen=True, dict=True):
         bad = (numeric < low) | (numeric > high) | (np.isnan(numeric) & required)
         if bad.any():
             row, column = (int(i) for i in np.argwhere(bad)[0])
-            raise ContractViolation(_describe(self.numeric[column], float(numeric[row, column]), row))
+            raise ContractViolation(_describe(self.numeric[column], float(numeric[row, column]), first_row + row))
 
     def check_category(self, category: Category) -> None:
         """Refuse strings that no vocabulary could hold; an unknown category is not an error.

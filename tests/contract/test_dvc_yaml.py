@@ -14,10 +14,10 @@ import pytest
 import yaml
 
 from cli.pipeline import STAGES
-from pipelines.dag import CHECKOUT, NEUTRAL, render
-from pipelines.dag import STAGES as DAG
+from pipelines.dvc_yaml.dag import CHECKOUT, NEUTRAL, render
+from pipelines.dvc_yaml.dag import STAGES as DAG
+from pipelines.dvc_yaml.stage_imports import closure
 from pipelines.params_yaml import GENERAL
-from pipelines.stage_imports import closure
 from pipelines.stages.parameters import SECTIONS
 
 ROOT = Path(__file__).parents[2]

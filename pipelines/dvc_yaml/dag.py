@@ -12,7 +12,7 @@ from typing import Any, Final
 from contracts.files import write_atomic
 from contracts.workspace import Workspace
 
-CHECKOUT: Final = Path(__file__).resolve().parents[1]
+CHECKOUT: Final = Path(__file__).resolve().parents[2]
 # Code that cannot change what a stage writes: a new error class or another word in a log re-runs nothing.
 NEUTRAL: Final = frozenset(
     {
@@ -30,7 +30,7 @@ NEUTRAL: Final = frozenset(
     }
 )
 _HEADER: Final = """\
-# Written by `windsock pipeline build` from pipelines/dag.py; edit that. `dvc repro` runs what changed, in this order.
+# Written by `windsock pipeline build` from pipelines/dvc_yaml/dag.py; edit that. `dvc repro` runs what changed.
 # - Every stage waits for data/parameters.ok: DVC looks only at the keys under `params`, so the first stage reads and
 #   checks the whole of params.yaml. Its content is constant: a good edit re-runs only the stages that read it.
 # - The code under `deps` is what the stage imports of ours, less what cannot change its output.
@@ -138,7 +138,7 @@ def render(root: Path, task: str) -> str:
 
 
 def _entry(name: str, stage: Stage, task: str, root: Path, code: str) -> dict[str, Any]:
-    from pipelines.stage_imports import closure
+    from pipelines.dvc_yaml.stage_imports import closure
 
     needed = closure(CHECKOUT, f"pipelines.stages.{name}", task, NEUTRAL)
     deps = {os.path.normpath(Path(code, path)) for path in needed} | {str(path) for path in stage.inputs}
