@@ -30,8 +30,7 @@ PREDICTION: Final = 1
 LABEL: Final = 2
 
 HEADER: Final = struct.Struct("<IIBBHIq")
-_START: Final = struct.Struct("<II")
-_REST: Final = struct.Struct("<BBHIq")
+_REST: Final = struct.Struct("<BBHIq")  # what the checksum guards beside the payload
 _VERSION_KIND_FLAGS: Final = re.compile(rb"\x02[\x00-\x02]\x00\x00")  # what every header has at the same place
 _PLACE: Final = 8  # of version, kind and flags in a header
 
@@ -113,8 +112,8 @@ _decode_label = msgspec.msgpack.Decoder(Label).decode
 
 def frame(kind: int, rows: int, received_us: int, payload: bytes) -> bytes:
     """Header and payload. `rows`: how many it counts for, under 2**32."""
-    checked = _REST.pack(VERSION, kind, 0, rows, received_us) + payload
-    return _START.pack(len(payload), zlib.crc32(checked)) + checked
+    checksum = zlib.crc32(payload, zlib.crc32(_REST.pack(VERSION, kind, 0, rows, received_us)))
+    return HEADER.pack(len(payload), checksum, VERSION, kind, 0, rows, received_us) + payload  # one copy of it
 
 
 def predictions_frame(prediction: Prediction) -> bytes:

@@ -65,7 +65,7 @@ def list_segments(folder: Path) -> list[Segment]:
             held = is_held(path)  # before the size: what nobody holds any more grows no more
         except OSError:
             held = True
-        with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
+        with contextlib.suppress(OSError):  # deleted meanwhile
             found.append(Segment(path, path.stat().st_size, held))
     return found
 

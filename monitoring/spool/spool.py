@@ -16,6 +16,7 @@ from typing import Final, Literal
 from monitoring.spool.active import ActiveSegment
 from monitoring.spool.frames import NOTHING, frame
 from monitoring.spool.segments import remove_leftovers, used_bytes
+from monitoring.spool.volume import is_full, reason_of, why_not
 
 logger = logging.getLogger(__name__)
 
@@ -24,9 +25,7 @@ Fsync = Literal["off", "interval", "each"]
 SEGMENT_BYTES: Final = 16 * 2**20  # a longer one is closed, so that it can be deleted once it is moved
 SCAN_SECONDS: Final = 0.25  # between looks at what other processes appended and readers deleted
 RETRY_SECONDS: Final = 0.25  # between tries to make a segment
-STALL_SECONDS: Final = 0.2  # `check` waits so long for a write that does not come back
-FREE_BYTES: Final = 64 * 2**10  # a volume with less is full
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+STALL_SECONDS: Final = 1.0  # a write that takes longer stalls
 
 
 class SpoolFull(OSError):
@@ -62,6 +61,7 @@ class Spool:
         self._scan_at = 0.0
         self._renew_at = 0.0
         self._needed = 0  # bytes that the last failed write did not find
+        self._errno = 0  # of the last error
         self._is_closed = False
         self.failing: str | None = None
         self.appended_rows = 0
@@ -70,7 +70,7 @@ class Spool:
             remove_leftovers(folder)
             self._renew(time.monotonic())
         except OSError as error:
-            if error.errno not in _FULL:
+            if not is_full(error):
                 raise
 
     def append(self, data: bytes, rows: int) -> None:
@@ -98,14 +98,16 @@ class Spool:
         Notices a full or read-only volume, a write that stalls and segments that somebody deleted; once it failed,
         tries with a frame of nothing until it works again. Syncs, if it is by interval.
         """
+        before = self.appended_rows
         if not self._lock.acquire(timeout=STALL_SECONDS):
-            self._fail("a write to it has not come back yet")
+            if self.appended_rows == before:  # not only one write after the other
+                self._fail(f"a write to it has taken over {STALL_SECONDS:g} s")
             return
         try:
             if self._is_closed:
                 return
             self._drop_deleted()
-            reason = self._no_room()
+            reason = why_not(self._folder, self._needed)
             if reason is not None:
                 self._fail(reason)
             elif self.failing is not None:
@@ -137,7 +139,7 @@ class Spool:
         try:
             written = os.write(active.descriptor, data)
         except OSError as error:  # nothing was written
-            self._fail(_reason(error), len(data))
+            self._failed(error, len(data))
             raise
         try:
             if written != len(data):
@@ -145,7 +147,7 @@ class Spool:
             if self._fsync == "each":
                 os.fdatasync(active.descriptor)
         except OSError as error:
-            self._fail(_reason(error), len(data))
+            self._failed(error, len(data))
             self._cut(active)
             raise
         active.size += written
@@ -163,13 +165,13 @@ class Spool:
         if now < self._renew_at:
             if old is not None:
                 return old
-            raise OSError(errno.EAGAIN, self.failing or "the last try was a moment ago")
+            raise OSError(self._errno, self.failing)
         self._renew_at = now + RETRY_SECONDS
         try:
             self._active = ActiveSegment(self._folder, durable=self._fsync != "off")
         except OSError as error:
             if old is None:
-                self._fail(_reason(error))
+                self._failed(error)
                 raise
             logger.warning("spool: no new segment could be made, %s grows on: %s", old.path.name, error)
             return old
@@ -200,18 +202,6 @@ class Spool:
             self._active = None
             self._fail("its segment was deleted")
 
-    def _no_room(self) -> str | None:
-        """Why the volume would take no writes. None: it seems to take them."""
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            volume = os.statvfs(self._folder)
-        except OSError as error:
-            return _reason(error)
-        if volume.f_flag & os.ST_RDONLY:
-            return "its volume is read-only"
-        free, needed = volume.f_bavail * volume.f_frsize, max(self._needed, FREE_BYTES)
-        return None if free >= needed else f"its volume must have {needed} bytes free, has {free}"
-
     def _try(self) -> None:
         try:
             self._write(frame(NOTHING, 0, time.time_ns() // 1000, b""), time.monotonic())
@@ -223,24 +213,30 @@ class Spool:
     def _sync(self) -> None:
         """Wait for the disk outside the lock: requests append meanwhile."""
         with self._lock:
-            retired, self._retired = self._retired, []
             active = self._active
             size = active.size if active else 0
-            # A copy: the segment may be closed meanwhile, and its number be another file's.
-            copy = os.dup(active.descriptor) if active and size > active.synced else None
-        try:
-            for segment in retired:
-                os.fdatasync(segment.descriptor)
-            if active and copy is not None:
-                os.fdatasync(copy)
+            try:
+                # A copy: the segment may be closed meanwhile, and its number be another file's.
+                copy = os.dup(active.descriptor) if active and size > active.synced else None
+            except OSError as error:  # no descriptor is free: the next check syncs
+                logger.warning("spool: could not be synced: %s", error)
+                return
+            retired, self._retired = self._retired, []
+        for segment in retired:
+            self._force(segment.descriptor)
+            segment.close()
+        if active and copy is not None:
+            if self._force(copy):
                 active.synced = size
+            os.close(copy)
+
+    def _force(self, descriptor: int) -> bool:
+        try:
+            os.fdatasync(descriptor)
         except OSError as error:
-            self._fail(_reason(error))
-        finally:
-            if copy is not None:
-                os.close(copy)
-            for segment in retired:
-                segment.close()
+            self._failed(error)
+            return False
+        return True
 
     def _scan(self, now: float) -> None:
         self._scan_at = now + SCAN_SECONDS
@@ -249,13 +245,13 @@ class Spool:
         except OSError as error:
             logger.debug("spool: could not be measured: %s", error)
 
-    def _fail(self, reason: str, needed: int = 0) -> None:
+    def _failed(self, error: OSError, needed: int = 0) -> None:
+        """After a write that found no room for `needed` bytes, or another error of the volume."""
+        self._errno = error.errno or errno.EIO
+        self._needed = max(self._needed, needed)
+        self._fail(reason_of(error))
+
+    def _fail(self, reason: str) -> None:
         if self.failing is None:
             logger.error("spool: takes no writes: %s", reason)
         self.failing = reason
-        self._needed = max(self._needed, needed)
-
-
-def _reason(error: OSError) -> str:
-    """Without the path: callers may read it."""
-    return error.strerror or str(error)
