@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "score": ("cli.pipeline", "score", "Score the rows of a Parquet file with a released model, as the service would."),
     "serve": ("cli.service", "serve", "Serve the champion over REST and gRPC."),
     "tokens": ("cli.service", "tokens", "Who may ask the service: list, add and remove tokens."),
+    "companion": ("cli.service", "companion", "Move the log to the database, bring desired roles from it."),
     "replay": (
         "cli.demo",
         "replay",

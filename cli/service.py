@@ -11,6 +11,7 @@ from contracts.settings.tokens import SCOPES, Scope
 
 # Options under their own names: not those between launcher and workers, nor the one renamed below.
 _OPTIONS: Final = ServiceSettings.model_fields.keys() - {"lifeline", "metrics_folder", "database_url"}
+_COMPANION: Final = ("root", "state", "store", "public_key", "flush_seconds", "retention_days")
 
 
 @click.command()
@@ -69,3 +70,16 @@ def remove(settings: ServiceSettings, name: str) -> None:
 
     remove_token(settings.tokens_file, name)
     click.echo(f"{name}: removed")
+
+
+@click.command()
+@command(ServiceSettings, *_COMPANION, database_url="database")
+def companion(settings: ServiceSettings) -> None:
+    """Move the log to the database, bring desired roles from it.
+
+    The roles' models come with them. `windsock serve` starts one. In a pod it is a container of its own, beside the
+    service's, on the same state.
+    """
+    from services.companion.companion import run
+
+    run(settings)

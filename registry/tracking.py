@@ -26,7 +26,7 @@ from contracts.schema import Schema
 from contracts.workspace import Workspace
 from registry.connection import connected, experiment
 from registry.identity import data_identity, git_identity
-from registry.mlflow_datasets import log_datasets
+from registry.mlflow_model.datasets import log_datasets
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

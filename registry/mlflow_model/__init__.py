@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from contracts.artifact import FILES, MANIFEST, MODEL, OUTPUT, Artifact
 from contracts.schema import Schema
-from registry.mlflow_datasets import model_columns
+from registry.mlflow_model.datasets import model_columns
 
 if TYPE_CHECKING:
     from mlflow.models import Model

@@ -34,7 +34,11 @@ def test_a_command_needs_no_module_of_another(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "contracts", tmp_path / "contracts")
     command = [sys.executable, "-c", _WITHOUT_THE_CHECKOUT]
     listed = subprocess.run([*command, "--help"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
-    assert [line.split()[0] for line in listed.split("Commands:")[1].strip().splitlines()] == ["serve", "tokens"]
+    assert [line.split()[0] for line in listed.split("Commands:")[1].strip().splitlines()] == [
+        "companion",
+        "serve",
+        "tokens",
+    ]
     subprocess.run([*command, "serve", "--help"], cwd=tmp_path, capture_output=True, check=True)
     refused = subprocess.run([*command, "stack"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (refused.returncode, "No such command 'stack'" in refused.stderr) == (2, True)

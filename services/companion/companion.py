@@ -1,0 +1,158 @@
+"""`windsock companion`: one process a machine, or a container beside the service's, between local files and database.
+
+Each of its tasks has a thread and an outage of its own. It may be killed at any point: what it has moved is in the
+database once, and the next one goes on where it ended.
+"""
+
+import fcntl
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import sqlalchemy as sa
+
+from contracts.errors import Unavailable
+from contracts.lifeline import Lifeline
+from contracts.settings import ServiceSettings
+from contracts.store.state import CompanionState, State
+from monitoring.log.database import connect, open_log
+from services.companion.following import Following
+from services.companion.mover import Mover
+from services.companion.offsets import Offsets
+from services.companion.repeating import Repeating
+from services.companion.replicas import Replicas
+
+logger = logging.getLogger(__name__)
+
+LOCK: Final = "companion.lock"
+LOCK_SECONDS: Final = 5.0  # that one which is ending gets to end
+MOVE_SECONDS: Final = 0.05  # between looks at a spool without news
+FOLLOW_SECONDS: Final = 0.25
+REPORT_SECONDS: Final = 0.25
+STATUS_SECONDS: Final = 0.5
+UPKEEP_SECONDS: Final = 3_600.0
+LAST_TRY_SECONDS: Final = 1.0  # for what is under way when the time is over
+
+
+def run(settings: ServiceSettings) -> None:
+    """Move the log, follow the roles and keep the database until SIGTERM or SIGINT, then move what is left.
+
+    Raises:
+        ParameterError: the database's address is none of SQLite or PostgreSQL.
+        DataError: the database has tables of another version.
+        Unavailable: another companion has this state's folder, or the database will never take anything.
+    """
+    parent = os.getppid()
+    over = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: over.set())
+    lifeline = Lifeline(settings.lifeline)
+    lifeline.watch()
+    with _alone(State(settings.state)) as state:
+        _check(settings.database)
+        companion = Companion(settings, state)
+        companion.start()
+        lifeline.say_ready()
+        logger.info("companion: %s to %s", settings.spool, companion.address)
+        while not over.wait(STATUS_SECONDS):
+            companion.tell()
+        # A starter that was killed is followed by another one, whose companion waits for this one's end.
+        companion.stop(settings.flush_seconds if os.getppid() == parent else 0.0)
+
+
+@contextmanager
+def _alone(state: State) -> Iterator[State]:
+    """Hold the folder as its one companion.
+
+    Raises:
+        Unavailable: another one holds it, or it cannot be written.
+    """
+    try:
+        state.folder.mkdir(parents=True, exist_ok=True)
+        lock = (state.folder / LOCK).open("ab")
+    except OSError as error:
+        raise Unavailable(f"`{state.folder}` must take writes, got: {error.strerror}; correct the folder") from error
+    with lock:
+        deadline = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > deadline:
+                    raise Unavailable(
+                        f"`{state.folder}` must have one companion, got another one that runs; stop that one, or give "
+                        "this service a state of its own (--state)"
+                    ) from error
+                time.sleep(0.1)
+        yield state
+
+
+def _check(url: str) -> None:
+    """Refuse a database that will never do. A server that is away is none: it is tried until it is back."""
+    try:
+        open_log(url).dispose()
+    except Unavailable as error:
+        away = isinstance(error.__cause__, sa.exc.OperationalError)
+        if sa.make_url(url).get_backend_name() != "postgresql" or not away:
+            raise
+        logger.warning("%s; rows wait in the spool meanwhile", error)
+
+
+class Companion:
+    """All that the companion does, on threads."""
+
+    def __init__(self, settings: ServiceSettings, state: State) -> None:
+        self._state = state
+        self._engine = connect(settings.database)
+        self.address = self._engine.url.render_as_string()
+        self._mover = Mover(self._engine, settings.spool, Offsets(state))
+        following = Following(self._engine, settings.store, settings.public_key, state)
+        self._moving = Repeating("the log's rows wait in the spool", self._mover.step, MOVE_SECONDS)
+        self._others = [
+            Repeating("roles are not followed", following.step, FOLLOW_SECONDS),
+            Repeating("replicas are not reported", Replicas(self._engine, state).step, REPORT_SECONDS),
+        ]
+
+    def start(self) -> None:
+        self.tell()
+        for each in (self._moving, *self._others):
+            each.start()
+
+    def tell(self) -> None:
+        """Write how the log moves. A full disk loses nothing but this word."""
+        waiting = self._mover.waiting()
+        state = CompanionState(
+            at=time.time(),
+            database_up=bool(self._moving.works),
+            moved_rows=self._mover.moved_rows,
+            unmoved_rows=waiting.rows,
+            oldest_us=waiting.oldest_us or 0,
+            damaged=self._mover.damaged,
+        )
+        try:
+            self._state.write(self._state.companion, state)
+        except OSError as error:
+            logger.debug("%s is not written: %s", self._state.companion, error)
+
+    def stop(self, seconds: float) -> None:
+        """Move what is left, for so long at most, and tell how much stays."""
+        for each in self._others:
+            each.stop()
+        self._moving.finish()
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0 and not self._moving.join(min(left, STATUS_SECONDS)):
+            self.tell()
+        self._moving.stop()
+        threads = [each.join(LAST_TRY_SECONDS) for each in (self._moving, *self._others)]
+        self.tell()
+        if rows := self._mover.waiting().rows:
+            logger.warning("%d rows are not in the database; they stay in the spool, the next start moves them", rows)
+        if all(threads):  # one that still runs hangs in the database, and ends with the process
+            self._engine.dispose()
+        logger.info("companion: stopped, %d rows moved", self._mover.moved_rows)

@@ -1,0 +1,149 @@
+"""`windsock companion` as a process: one a folder, ended in order or killed at any moment, alone with its imports."""
+
+import random
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from contracts.store.state import Desired
+from monitoring.log.database import opened
+from monitoring.log.desired import append_desired, replicas
+from monitoring.spool.spool import Spool
+from tests.support.serving import Store, free_ports, wait_until
+from tests.unit.services.companion.conftest import Start, frame, ids, label, write_replica
+
+KILLS = 20
+
+
+def test_it_is_killed_twenty_times_while_a_worker_appends(tmp_path: Path, start: Start) -> None:
+    """Each row is in the database once: none is lost, none stands there twice."""
+    acknowledged: list[str] = []
+    over = threading.Event()
+
+    def append() -> None:
+        while not over.is_set():
+            spool = Spool(tmp_path / "state/spool", 2**30)  # as a worker that is started anew: another segment
+            for _ in range(2_000):
+                names = [f"{len(acknowledged) + place:09d}" for place in range(3)]
+                spool.append(b"".join(frame(name, 2) for name in names) + label(names[0]), 7)
+                acknowledged.extend(names)
+                time.sleep(0.0005)
+            spool.close()
+
+    worker = threading.Thread(target=append)
+    worker.start()
+    draw = random.Random(7)  # noqa: S311 - moments, no secrets
+    try:
+        for _ in range(KILLS):
+            running = start()
+            time.sleep(draw.uniform(0, 0.4))
+            running.process.kill()
+            running.process.wait()
+    finally:
+        over.set()
+        worker.join()
+    last = start()
+    last.process.terminate()
+    assert last.process.wait(30) == 0, last.said()
+    url = f"sqlite:///{tmp_path / 'state/predictions.db'}"
+    assert len(acknowledged) > 3_000
+    assert ids(url) == acknowledged
+    assert ids(url, "labels") == [f"label-{name}" for name in acknowledged[::3]]
+    assert list((tmp_path / "state/spool").glob("*.spool")) == []
+    assert not (tmp_path / "state/spool/bad").exists()
+
+
+def test_at_the_end_it_moves_what_is_left(tmp_path: Path, start: Start) -> None:
+    running = start()
+    spool = Spool(tmp_path / "state/spool", 2**30)
+    for number in range(20_000):
+        spool.append(frame(f"{number:06d}"), 1)
+    running.process.terminate()
+    assert running.process.wait(20) == 0
+    assert len(ids(f"sqlite:///{tmp_path / 'state/predictions.db'}")) == 20_000
+    assert "20000 rows moved" in running.said()
+    assert "rows are not in the database" not in running.said()
+
+
+def test_at_the_end_an_unreachable_database_is_tried_for_the_flush_s_time(tmp_path: Path, start: Start) -> None:
+    spool = Spool(tmp_path / "state/spool", 2**30)
+    spool.append(frame("a", 3), 3)
+    (port,) = free_ports(1)
+    running = start(database_url=f"postgresql+psycopg://u:secret@127.0.0.1:{port}/d", flush_seconds=1)
+    wait_until(lambda: bool((found := running.status()) and found.unmoved_rows == 3), "the rows must be counted", 5)
+    status = running.status()
+    assert status is not None
+    assert not status.database_up
+    began = time.monotonic()
+    running.process.terminate()
+    assert running.process.wait(10) == 0
+    assert 0.8 < time.monotonic() - began < 4
+    assert "3 rows are not in the database; they stay in the spool" in running.said()
+    assert "secret" not in running.said()
+    assert "Traceback" not in running.said()
+
+
+def test_a_second_one_on_the_same_state_says_so(tmp_path: Path, start: Start) -> None:
+    start()
+    second = start(wait=False)
+    assert second.process.wait(20) == 1
+    assert "must have one companion, got another one that runs" in second.said()
+    assert "Traceback" not in second.said()
+
+
+def test_one_that_is_ending_is_waited_for(tmp_path: Path, start: Start) -> None:
+    first = start()
+    second = start(wait=False)
+    time.sleep(2)
+    assert second.process.poll() is None
+    first.process.terminate()
+    wait_until(lambda: second.status() is not None, "the second one must take over", 10)
+    assert first.process.wait(10) == 0
+
+
+def test_a_database_that_will_never_do_is_refused_at_the_start(tmp_path: Path, start: Start) -> None:
+    (tmp_path / "file").write_text("")
+    running = start(wait=False, database_url=f"sqlite:///{tmp_path / 'file/predictions.db'}")
+    assert running.process.wait(20) == 1
+    assert "the prediction log" in running.said()
+    assert "Traceback" not in running.said()
+
+
+def test_it_tells_how_the_log_moves(tmp_path: Path, start: Start) -> None:
+    running = start()
+    spool = Spool(tmp_path / "state/spool", 2**30)
+    damaged = bytearray(frame("b"))
+    damaged[-1] ^= 1
+    spool.append(frame("a", 5) + bytes(damaged) + frame("c"), 7)
+    wait_until(lambda: bool((found := running.status()) and found.moved_rows == 6), "the rows must be moved", 5)
+    status = running.status()
+    assert status is not None
+    assert (status.database_up, status.unmoved_rows, status.oldest_us, status.damaged) == (True, 0, 0, 1)
+    before = status.at
+    wait_until(lambda: bool((found := running.status()) and found.at > before), "it must be told again", 1.5)
+
+
+def test_roles_and_replicas_pass_through_it(tmp_path: Path, start: Start, artifact_store: Store) -> None:
+    running = start()
+    base = artifact_store.digest
+    with opened(f"sqlite:///{tmp_path / 'state/predictions.db'}") as engine:
+        said = append_desired(engine, Desired(champion=base, shadow=base, base=base), 1, "tests", "")
+        wait_until(lambda: running.state.read_desired() == said, "the row must become a file", 1)
+        write_replica(running.state, 1, sequence=said.sequence)
+        wait_until(
+            lambda: [replica.state.sequence for replica in replicas(engine, 0)] == [said.sequence],
+            "the worker's state must be in the database",
+            1,
+        )
+
+
+@pytest.mark.parametrize("module", ["services.companion.companion", "cli.service"])
+def test_its_imports_have_no_model_and_no_server(module: str) -> None:
+    heavy = {"onnxruntime", "bentoml", "grpc", "mlflow", "pandas", "torch", "starlette"}
+    code = f"import sys, {module}; found = {heavy} & set(sys.modules); sys.exit(str(found) if found else 0)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
