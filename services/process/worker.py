@@ -22,7 +22,7 @@ from contracts.settings import ServiceSettings
 from contracts.store.state import State
 from monitoring.metrics.declared import Metrics
 from monitoring.spool.spool import Spool
-from services.core.admission import LargeRequests
+from services.core.admission import Budget, LargeRequests
 from services.core.auth import Guard
 from services.core.following import Follower, Models
 from services.core.predictor import Predictor
@@ -66,7 +66,8 @@ class Worker:
                 self.predictor,
                 guard,
                 metrics,
-                large_requests,
+                rows=Budget("rows in flight", settings.max_rows_in_flight),
+                sizes=Budget("bytes in flight", settings.max_bytes_in_flight),
                 address=f"{_bracket(settings.host)}:{settings.grpc_port}",
                 connection_seconds=settings.grpc_connection_seconds,
                 shared_port=settings.workers > 1,
@@ -94,7 +95,7 @@ class Worker:
         lifeline.watch()
         HotProtocol.hot = self.rest.hot(self._settings)
         self.predictor.open = True
-        await self._grpc.start()
+        self._grpc.start()
         gc.collect()
         gc.freeze()  # what start-up made lives as long as the service: no later collection need look at it
         self.predictor.ready = True
@@ -165,7 +166,7 @@ class Worker:
         async def drain(number: int, frame: FrameType | None) -> None:
             logger.info("draining")
             self.predictor.ready = False
-            await self._grpc.drain()
+            self._grpc.drain()
             await asyncio.sleep(self._settings.drain_seconds)
             close(number, frame)
 

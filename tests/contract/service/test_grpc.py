@@ -1,6 +1,7 @@
 """The gRPC side of the service: the Open Inference Protocol, health, reflection, and what each bad call gets."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -210,3 +211,50 @@ def test_as_many_rows_as_allowed(stub: Any, token: Any) -> None:
     many = scores(stub.ModelInfer(proto(numeric, category), metadata=token))
     one = scores(stub.ModelInfer(proto(numeric[-1:], category[-1:]), metadata=token))
     assert many[-1:] == pytest.approx(one, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["ModelInfer", "ModelMetadata", "ServerMetadata"])
+def test_bytes_that_are_no_protobuf_are_refused_without_a_line_in_the_log(
+    server: Server, channel: grpc.Channel, token: Any, name: str
+) -> None:
+    call = channel.unary_unary(f"/inference.GRPCInferenceService/{name}")
+    before = server.log()
+    for content in (b"\xff" * 5, b"not a protobuf"):
+        said = refusal(lambda content=content: call(content, metadata=token), Code.INVALID_ARGUMENT)  # type: ignore[misc] # mypy cannot infer a lambda's defaults
+        assert f"must be a protobuf inference.{name}Request, got {len(content)} bytes that are none" in said
+    refusal(lambda: call(b"\xff"), Code.UNAUTHENTICATED)
+    assert server.log() == before
+
+
+def test_the_token_is_checked_before_the_message_is_read(channel: grpc.Channel) -> None:
+    """So nobody without one makes the service hold a thread, or bytes."""
+    call = channel.stream_unary("/inference.GRPCInferenceService/ModelInfer")
+    never = threading.Event()
+
+    def messages() -> Iterator[bytes]:
+        never.wait(20)
+        yield b""
+
+    try:
+        refusal(lambda: call(messages(), timeout=10), Code.UNAUTHENTICATED)
+    finally:
+        never.set()
+
+
+def test_calls_whose_message_does_not_come_end_and_hold_nobody_up(
+    server: Server, stub: Any, channel: grpc.Channel, token: Any
+) -> None:
+    """More of them than there are threads for small calls, and no token is asked for."""
+    call = channel.stream_unary("/grpc.health.v1.Health/Check")
+    never = threading.Event()
+
+    def messages() -> Iterator[bytes]:
+        never.wait(30)
+        yield b""
+
+    held = [call.future(messages(), timeout=30) for _ in range(8)]
+    try:
+        assert stub.ServerReady(pb.ServerReadyRequest(), timeout=10).ready
+        assert [one.code() for one in held] == [Code.CANCELLED] * 8
+    finally:
+        never.set()

@@ -1,0 +1,77 @@
+"""ModelInfer: token, message, bounds, rows, answer."""
+
+import time
+from collections.abc import Iterator
+from typing import Final
+
+import grpc
+
+from contracts.errors import DeadlineExceeded
+from monitoring.metrics.declared import Metrics
+from services.core.admission import Budget
+from services.core.predictor import Predictor
+from services.core.status import describe
+from services.generated import open_inference_pb2 as pb
+from services.grpc.edge import Edge, abort, parse
+from services.grpc.messages import decode, encode
+from services.grpc.threads import Context
+from services.wire.protocol import check_model
+from services.wire.tensors import ModelTensors
+
+MESSAGE_SECONDS: Final = 10.0  # until a message has come
+
+
+class Infer:
+    """Answers predictions. Thread-safe.
+
+    Args:
+        rows, sizes: rows and bytes that may be in flight; see `ServiceSettings.max_rows_in_flight`.
+    """
+
+    def __init__(self, predictor: Predictor, edge: Edge, metrics: Metrics, rows: Budget, sizes: Budget) -> None:
+        self._predictor, self._edge, self._rows, self._sizes = predictor, edge, rows, sizes
+        self._tensors = ModelTensors(predictor.schema)
+        self._metrics = metrics.of["grpc"]
+
+    def __call__(self, messages: Iterator[bytes], context: Context) -> bytes:
+        started = time.perf_counter()
+        metrics = self._metrics
+        metrics.begin()
+        try:
+            return self._answer(messages, context)
+        except grpc.RpcError:  # the client has gone, or the message was too large
+            metrics.errors["deadline_exceeded"]()
+            raise
+        except Exception as error:  # noqa: BLE001 - the edge of the service: whatever it is, the client gets an answer
+            code, text = describe(error)
+            metrics.errors[code]()
+            abort(context, code, text)
+        finally:
+            metrics.end([time.perf_counter() - started])
+
+    def _answer(self, messages: Iterator[bytes], context: Context) -> bytes:
+        caller = self._edge.check(context, "predict")
+        caller.take(0)
+        content = self._edge.reader.read(messages, context, MESSAGE_SECONDS)
+        started = time.perf_counter()
+        with self._sizes.holding(len(content)):
+            message = parse(pb.ModelInferRequest, content)
+            check_model(self._predictor, message.model_name, message.model_version)
+            request = decode(message, self._tensors, started, caller.name)
+            count = len(request.numeric)
+            caller.take(count)
+            with self._rows.holding(count):
+                check_awaited(context)
+                answer = self._predictor.predict(request)
+            return encode(answer, raw=bool(message.raw_input_contents)).SerializeToString()
+
+
+def check_awaited(context: Context) -> None:
+    """Refuse to score what nobody waits for any more.
+
+    Raises:
+        DeadlineExceeded: the call's time is over, or it is cancelled.
+    """
+    remaining = context.time_remaining()
+    if (remaining is not None and remaining <= 0) or not context.is_active():
+        raise DeadlineExceeded("a call must be answered before its deadline, got an end before; give it more time")
