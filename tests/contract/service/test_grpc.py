@@ -217,7 +217,7 @@ def test_as_many_rows_as_allowed(stub: Any, token: Any) -> None:
 def test_bytes_that_are_no_protobuf_are_refused_without_a_line_in_the_log(
     server: Server, channel: grpc.Channel, token: Any, name: str
 ) -> None:
-    call = channel.unary_unary(f"/inference.GRPCInferenceService/{name}")
+    call: Any = channel.unary_unary(f"/inference.GRPCInferenceService/{name}")
     before = server.log()
     for content in (b"\xff" * 5, b"not a protobuf"):
         said = refusal(lambda content=content: call(content, metadata=token), Code.INVALID_ARGUMENT)  # type: ignore[misc] # mypy cannot infer a lambda's defaults
@@ -228,7 +228,7 @@ def test_bytes_that_are_no_protobuf_are_refused_without_a_line_in_the_log(
 
 def test_the_token_is_checked_before_the_message_is_read(channel: grpc.Channel) -> None:
     """So nobody without one makes the service hold a thread, or bytes."""
-    call = channel.stream_unary("/inference.GRPCInferenceService/ModelInfer")
+    call: Any = channel.stream_unary("/inference.GRPCInferenceService/ModelInfer")
     never = threading.Event()
 
     def messages() -> Iterator[bytes]:
@@ -245,7 +245,7 @@ def test_calls_whose_message_does_not_come_end_and_hold_nobody_up(
     server: Server, stub: Any, channel: grpc.Channel, token: Any
 ) -> None:
     """More of them than there are threads for small calls, and no token is asked for."""
-    call = channel.stream_unary("/grpc.health.v1.Health/Check")
+    call: Any = channel.stream_unary("/grpc.health.v1.Health/Check")
     never = threading.Event()
 
     def messages() -> Iterator[bytes]:
