@@ -113,9 +113,9 @@ clients: ## Make .venv-clients with stock Open Inference Protocol clients, for a
 	test -x .venv-clients/bin/python || $(PYTHON) -m venv .venv-clients
 	.venv-clients/bin/pip install --quiet --requirement requirements/clients.txt
 
-bench: install ## Requests a second beside a peer, and what the spool costs -> reports/benchmarks/
-	python -m benchmarks.serving
-	python -m benchmarks.spool
+bench: install ## The service beside FastAPI and MLServer, and what the spool costs -> reports/benchmarks/ (BENCH=--short: two minutes)
+	python -m benchmarks.serving $(BENCH)
+	test -n "$(BENCH)" || { python -m benchmarks.results.page; python -m benchmarks.spool; }
 
 cluster-up: install ## Everything in a kind cluster on this machine: build, load, apply, wait (needs docker, kind, kubectl)
 	@test -f artifacts/store/champion || { windsock cluster check && $(MAKE) --no-print-directory repro release; }
