@@ -128,7 +128,7 @@ class Guard:
 def _forbidden(caller: Caller, need: Need) -> Forbidden:
     scopes = " and ".join(() if caller.token is None else caller.token.scopes)
     rule = "scope predict or admin" if need == "read" else f"scope {need}"
-    return Forbidden(f"`authorization` must be a token with {rule}, got {caller.name!r} with {scopes}; use another one")
+    return Forbidden(f"the token {caller.name!r} must have {rule}, got {scopes}; use another one")
 
 
 def _look(path: Path) -> tuple[int, int, int] | None:

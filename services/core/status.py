@@ -35,5 +35,5 @@ def describe(error: Exception) -> tuple[Code, str]:
     if isinstance(error, WindsockError) and error.code != "internal":
         return error.code, str(error)
     incident = uuid4().hex[:12]
-    logger.error("internal error, id %s", incident, exc_info=error)
+    logger.error("internal error, id %s", incident, exc_info=error, extra={"incident": incident})
     return "internal", f"internal error, id {incident}; the service's log has the details under this id"

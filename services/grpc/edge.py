@@ -6,6 +6,7 @@ from google.protobuf.message import DecodeError
 
 from contracts.errors import Code, InvalidInput
 from services.core.auth import Caller, Guard, Need
+from services.core.refusals import refused
 from services.core.status import STATUS, describe
 from services.generated import open_inference_pb2 as pb
 from services.grpc.threads import Context, Reader
@@ -47,6 +48,7 @@ def parse(kind: Any, content: bytes) -> Any:
 def refuse(context: Context, error: Exception) -> NoReturn:
     """End a call with the code and the text for this error. Ends it by an exception of the library's."""
     code, text = describe(error)
+    refused("grpc", code, text)
     abort(context, code, text)
 
 

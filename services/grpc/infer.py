@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 import grpc
@@ -10,6 +11,7 @@ from contracts.errors import DeadlineExceeded
 from monitoring.metrics.declared import Metrics
 from services.core.admission import Budget
 from services.core.predictor import Predictor
+from services.core.refusals import refused
 from services.core.status import describe
 from services.generated import open_inference_pb2 as pb
 from services.grpc.edge import Edge, abort, parse
@@ -19,6 +21,14 @@ from services.wire.protocol import check_model
 from services.wire.tensors import ModelTensors
 
 MESSAGE_SECONDS: Final = 10.0  # until a message has come
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What is known of a call by now: for its refusal."""
+
+    caller: str = ""
+    request_id: str = ""
 
 
 class Infer:
@@ -34,28 +44,32 @@ class Infer:
         self._metrics = metrics.of["grpc"]
 
     def __call__(self, messages: Iterator[bytes], context: Context) -> bytes:
-        started = time.perf_counter()
+        started, seen = time.perf_counter(), _Seen()
         metrics = self._metrics
         metrics.begin()
         try:
-            return self._answer(messages, context)
+            return self._answer(messages, context, seen)
         except grpc.RpcError:  # the client has gone, or the message was too large
             metrics.errors["deadline_exceeded"]()
             raise
         except Exception as error:  # noqa: BLE001 - the edge of the service: whatever it is, the client gets an answer
             code, text = describe(error)
+            took = round((time.perf_counter() - started) * 1e6)
+            refused("grpc", code, text, seen.request_id, seen.caller, took)
             metrics.errors[code]()
             abort(context, code, text)
         finally:
             metrics.end([time.perf_counter() - started])
 
-    def _answer(self, messages: Iterator[bytes], context: Context) -> bytes:
+    def _answer(self, messages: Iterator[bytes], context: Context, seen: _Seen) -> bytes:
         caller = self._edge.check(context, "predict")
+        seen.caller = caller.name
         caller.take(0)
         content = self._edge.reader.read(messages, context, MESSAGE_SECONDS)
         started = time.perf_counter()
         with self._sizes.holding(len(content)):
             message = parse(pb.ModelInferRequest, content)
+            seen.request_id = message.id
             check_model(self._predictor, message.model_name, message.model_version)
             request = decode(message, self._tensors, started, caller.name)
             count = len(request.numeric)

@@ -15,6 +15,7 @@ from _bentoml_sdk import Service
 
 from contracts.errors import WindsockError
 from contracts.settings import ServiceSettings, load
+from services.process import logs
 from services.rest import hot
 
 if TYPE_CHECKING:
@@ -56,9 +57,10 @@ class Windsock:
     @bentoml.on_startup  # type: ignore[untyped-decorator] # BentoML ships no types
     async def start(self) -> None:
         """A start that fails ends the process, with status 1 and the reason."""
-        _set_up_logging()
+        logs.set_up("auto")
         try:
             settings = load(ServiceSettings)
+            logs.set_up(settings.log_format)
             _choose_metrics(settings.metrics_folder)
             from services.process.worker import Worker
 
@@ -91,16 +93,6 @@ def _give_up(message: str) -> None:
     sys.stderr.write(f"Error: the service cannot start: {message}\n")
     sys.stderr.flush()
     os._exit(1)  # not an exception: uvicorn would end with a trace and status 3
-
-
-def _set_up_logging() -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-    for room in ("services", "monitoring"):
-        room_logger = logging.getLogger(room)
-        room_logger.setLevel(logging.INFO)
-        room_logger.handlers = [handler]
-        room_logger.propagate = False
 
 
 _to_asgi = Service.to_asgi

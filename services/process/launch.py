@@ -23,6 +23,7 @@ from contracts.settings.tokens import default_token, ensure_token, read_token, r
 from contracts.store import load_champion
 from monitoring.log.migrate import refuse_old_lines
 from monitoring.log.tables import open_database
+from services.process import logs
 from services.process.child import Command
 from services.process.supervisor import EarlyEnd, Supervisor
 from services.process.tls import read_certificate
@@ -33,7 +34,7 @@ logger = logging.getLogger(__name__)
 BACKLOG: Final = 2_048  # connections that wait for a worker
 STOP_SECONDS: Final = 60.0  # beyond `drain_seconds`, until workers are killed
 FLUSH_GRACE_SECONDS: Final = 5.0  # beyond `flush_seconds`, until the companion is
-_BENTOML: Final = {"BENTOML_DO_NOT_TRACK": "True", "DO_NOT_TRACK": "1"}
+_BENTOML: Final = {"BENTOML_QUIET": "true", "BENTOML_DO_NOT_TRACK": "True", "DO_NOT_TRACK": "1"}
 
 
 def serve(settings: ServiceSettings) -> int:
@@ -42,6 +43,7 @@ def serve(settings: ServiceSettings) -> int:
     Raises:
         WindsockError: a setting, the artifact, a port or the database is not as it must be. Nothing was started.
     """
+    logs.set_up(settings.log_format)
     artifact = load_champion(settings.store, settings.public_key)
     logger.info("model %s %s: verified", artifact.manifest.name, artifact.version)
     check_free("grpc_port", settings.host, settings.grpc_port, "--grpc-port")

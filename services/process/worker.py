@@ -22,6 +22,7 @@ from contracts.settings import ServiceSettings
 from contracts.store.state import State
 from monitoring.metrics.declared import Metrics
 from monitoring.spool.spool import Spool
+from services.core import refusals
 from services.core.admission import Budget, LargeRequests
 from services.core.auth import Guard
 from services.core.following import Follower, Models
@@ -155,6 +156,7 @@ class Worker:
         while True:
             await asyncio.sleep(FOLLOW_SECONDS)
             self._guard.reload()
+            refusals.flush()
             if self._certificate is not None:
                 self._certificate.reload()
 

@@ -16,6 +16,7 @@ from monitoring.metrics.declared import Metrics
 from services.core.admission import LARGE_BYTES, LargeRequests
 from services.core.auth import Caller, Guard
 from services.core.predictor import Predictor
+from services.core.refusals import refused
 from services.core.request import PredictionRequest, to_us
 from services.core.status import STATUS, describe
 from services.rest import docs_page, openapi
@@ -90,16 +91,21 @@ class Rest:
 
     def _alone(self, handler: Callable[[Call], Reply]) -> Callable[[bytes, Caller, float], Reply]:
         def answer(body: bytes, caller: Caller, started: float) -> Reply:
+            call = Call({}, body, self._predictor.name, caller=caller, started=started)
             try:
-                return handler(Call({}, body, self._predictor.name, caller=caller, started=started))
+                return handler(call)
             except Exception as error:  # noqa: BLE001 - the edge of the service: an unknown error must not leave it
-                return self._refuse(error)
+                return self._refuse(error, caller.name, call.request_id, started)
 
         return answer
 
-    def _refuse(self, error: Exception) -> Reply:
-        """The reply to a prediction request that failed; it is counted."""
-        code, reply = _refusal(error)
+    def _refuse(self, error: Exception, caller: str, request_id: str, started: float) -> Reply:
+        """The reply to a prediction request that failed; it is counted.
+
+        Args:
+            caller: name of the token, and `request_id` of the request; "" where they are not known.
+        """
+        code, reply = _refusal(error, caller, request_id, started)
         self._metrics.errors[code]()
         return reply
 
@@ -122,13 +128,13 @@ class Rest:
             try:
                 return await self._run(route, scope["method"], call, receive)
             except Exception as error:  # noqa: BLE001 - the edge of the service: an unknown error must not leave it
-                return _refusal(error)[1]
+                return _refusal(error, call.caller.name, call.request_id, call.started)[1]
         metrics = self._metrics
         metrics.begin()
         try:
             return await self._run(route, scope["method"], call, receive)
         except Exception as error:  # noqa: BLE001 - as above
-            return self._refuse(error)
+            return self._refuse(error, call.caller.name, call.request_id, call.started)
         finally:
             metrics.end([time.perf_counter() - call.started])
 
@@ -182,6 +188,7 @@ class Rest:
         length = call.headers.get(b"inference-header-content-length")
         header_length = None if length is None else _as_length(length)
         decoded = json_infer.decode(call.body, header_length, self._tensors, call.started)
+        call.request_id = decoded.request.id
         call.caller.take(len(decoded.request.numeric))
         decoded.request.caller = call.caller.name
         decoded.request.version = call.version
@@ -196,6 +203,7 @@ class Rest:
             decoded = self._records.decode(call.body)
         except DecodeErrors as error:
             raise describe_decode_error(error, call.body) from error
+        call.request_id = decoded.id
         call.caller.take(len(decoded.rows))
         numeric, category = self._records.to_arrays(decoded.rows)
         request = PredictionRequest(
@@ -229,8 +237,9 @@ class Rest:
         return Reply(200, page, b"text/html; charset=utf-8", docs_page.HEADERS)
 
 
-def _refusal(error: Exception) -> tuple[Any, Reply]:
+def _refusal(error: Exception, caller: str, request_id: str, started: float) -> tuple[Any, Reply]:
     code, text = describe(error)
+    refused("rest", code, text, request_id, caller, round((time.perf_counter() - started) * 1e6))
     headers: tuple[Header, ...] = ((b"www-authenticate", b"Bearer"),) if code == "unauthenticated" else ()
     if isinstance(error, Overloaded):
         headers = ((b"retry-after", str(error.retry_after).encode()),)

@@ -20,6 +20,7 @@ class Call:
     version: str = ""
     caller: Caller = NOBODY
     scheme: str = "http"
+    request_id: str = ""
     started: float = field(default_factory=time.perf_counter)
 
 

@@ -60,7 +60,7 @@ class Turn:
     """Collects requests and answers them, in the order in which they came. Belongs to the event loop's thread.
 
     Args:
-        refuse: the reply to an error; it counts it.
+        refuse: the reply to an error, a caller's name, a request's id and its start; it counts and reports it.
         batch_rows: of one run, at most; a request that has more is one of its own.
         delay_us: how long requests wait for others; 0: until the turn ends.
         max_rows: that may wait; a request beyond it is refused.
@@ -70,7 +70,7 @@ class Turn:
         self,
         predictor: Predictor,
         metrics: ProtocolMetrics,
-        refuse: Callable[[Exception], Reply],
+        refuse: Callable[[Exception, str, str, float], Reply],
         *,
         batch_rows: int,
         delay_us: int,
@@ -91,7 +91,7 @@ class Turn:
         """
         started = time.perf_counter()
         if isinstance(caller, Exception):
-            self._wait(_Waiting(connection, path, NOBODY, b"", started, None, self._refuse(caller)))
+            self._wait(_Waiting(connection, path, NOBODY, b"", started, None, self._refuse(caller, "", "", started)))
             return
         quick = path.decode(body)
         waiting = _Waiting(connection, path, caller, body, started, quick)
@@ -104,10 +104,13 @@ class Turn:
                     )
                 caller.take(quick.rows)
             except Overloaded as error:
-                waiting.quick, waiting.reply = None, self._refuse(error)
+                waiting.quick, waiting.reply = None, self._refused(waiting, error)
             else:
                 self._rows += quick.rows
         self._wait(waiting)
+
+    def _refused(self, one: _Waiting, error: Exception) -> Reply:
+        return self._refuse(error, one.caller.name, one.quick.id if one.quick else "", one.started)
 
     def _wait(self, waiting: _Waiting) -> None:
         if not self._waiting:
@@ -150,7 +153,7 @@ class Turn:
             self._score([(one, one.quick) for one in batch if one.quick is not None])
         except Exception as error:  # noqa: BLE001 - the edge of the service: an unknown error must not leave it
             for one in batch:
-                one.reply = one.reply or self._refuse(error)
+                one.reply = one.reply or self._refused(one, error)
         for one in batch:
             if one.reply is None:
                 one.reply = one.path.alone(one.body, one.caller, one.started)
@@ -188,4 +191,4 @@ class Turn:
             if isinstance(outcome, Answer):
                 one.reply = Reply(200, one.path.encode(outcome))
             else:
-                one.reply = self._refuse(outcome)
+                one.reply = self._refused(one, outcome)

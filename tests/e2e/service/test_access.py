@@ -90,7 +90,7 @@ def test_scopes_over_both_protocols(server: Server) -> None:
         "watch": [403, 403, 200],
     }
     refused = server.ask("/v1/labels", LABELS, token=desk)[1].decode()
-    assert "must be a token with scope label, got 'desk' with predict" in refused
+    assert "the token 'desk' must have scope label, got predict" in refused
     assert server.ask("/nowhere", token=feed)[0] == 404
     denied = grpc.StatusCode.PERMISSION_DENIED
     assert [grpc_code(server, f"Bearer {token}") for token in (feed, desk, watch)] == [denied] + [
