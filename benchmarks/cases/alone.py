@@ -16,7 +16,7 @@ from benchmarks.load.bodies import BULK_ROWS
 from benchmarks.load.probes import health_ms, meanwhile
 from benchmarks.results.report import fault, measure, unknown
 from benchmarks.subjects.running import ROOT, Run, Subject, memory_mib, python
-from benchmarks.subjects.windsock import moved_rows, program, settle, unmoved_rows, windsock
+from benchmarks.subjects.windsock import moved_rows, program, windsock
 from deploy.local.processes import Program, answers, start, stop, wait_until
 
 HEALTH: Final = "/v2/health/ready"
@@ -45,10 +45,8 @@ def _memory(here: Run, found: Found, ours: Subject) -> None:
     what = f"growth of the memory (PSS, all processes) over {count:,} requests of one row"
     rate = load.wrk(ours, RECORDS, here.bodies.records, CONNECTIONS, 2).requests_per_second
     _drive(here, ours, rate, count / 10)
-    settle(ours)
     before = memory_mib(ours.pid)
     errors = _drive(here, ours, rate, count)
-    settle(ours)
     after = memory_mib(ours.pid)
     grown = [after - before]
     found.figures["memory_growth"] = unknown(what, "MiB", f"{errors} errors") if errors else measure(what, "MiB", grown)
@@ -76,7 +74,6 @@ def _health(here: Run, found: Found, ours: Subject) -> None:
         found.turns.setdefault("rest-512/windsock", []).append(turn)
         say("rest-512/windsock", turn)
         found.figures[key] = msgspec.structs.replace(measure(what, "ms", times), value=round(max(times), 3))
-        settle(ours)
 
 
 def _sustained(here: Run, found: Found, ours: Subject) -> None:
@@ -86,8 +83,6 @@ def _sustained(here: Run, found: Found, ours: Subject) -> None:
     """
     seconds, before = 5 if here.short else 60, moved_rows(ours)
     turn = load.ghz(ours, here.bodies.bulk, 4, seconds)
-    left = unmoved_rows(ours)
-    settle(ours)
     say("sustained-bulk/windsock", turn)
     found.turns["sustained-bulk/windsock"] = [turn]
     what = f"rows that wait for the database after {seconds} s of bulk, as seconds of it"
@@ -96,7 +91,7 @@ def _sustained(here: Run, found: Found, ours: Subject) -> None:
     if not trouble and moved < 0.99 * rows * seconds:  # the rate is rounded, and the last second is not whole
         trouble = f"{rows * seconds:,.0f} rows were answered, and {moved:,.0f} came into the database"
     found.figures["sustained_bulk_unmoved_seconds"] = (
-        unknown(what, "s", trouble) if trouble or not rows else measure(what, "s", [left / rows])
+        unknown(what, "s", trouble) if trouble or not rows else measure(what, "s", [turn.unmoved_rows / rows])
     )
 
 

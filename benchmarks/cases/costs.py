@@ -9,7 +9,7 @@ from benchmarks.cases.peers import CONNECTIONS, RECORDS
 from benchmarks.load import turn as load
 from benchmarks.results.report import Measure, measure
 from benchmarks.subjects.running import Run
-from benchmarks.subjects.windsock import Part, settle, windsock
+from benchmarks.subjects.windsock import Part, windsock
 
 PARTS: tuple[Part, ...] = ("log", "metrics", "auth")
 
@@ -29,7 +29,7 @@ def parts(here: Run, found: Found) -> None:
             f"parts/{name}": partial(load.wrk, one, RECORDS, here.bodies.records, CONNECTIONS, here.seconds)
             for name, one in services.items()
         }
-        found.take_turns(plan, here.turns, lambda: settle(*services.values()))
+        found.take_turns(plan, here.turns)
     for name in list(without)[1:]:
         part = "log_metrics_auth" if name == "none" else name.removeprefix("no-")
         what = f"share of the requests a second that {part.replace('_', ', ')} take"
@@ -60,7 +60,7 @@ def workers(here: Run, found: Found) -> None:
             f"workers/{count}": partial(load.wrk, one, RECORDS, here.bodies.records, 64, here.seconds)
             for count, one in services.items()
         }
-        found.take_turns(plan, here.turns, lambda: settle(*services.values()))
+        found.take_turns(plan, here.turns)
     shared = "; the client shares the two cores" if cores == "0,1" else ""
     found.ratio(
         "two_workers_to_one", f"REST, one record, 64 connections, two workers: to one{shared}", "workers/2", "workers/1"

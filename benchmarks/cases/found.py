@@ -17,18 +17,13 @@ class Found:
     figures: dict[str, Measure] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
 
-    def take_turns(self, plan: Plan, turns: int, between: Callable[[], None]) -> None:
-        """Forwards and backwards, so that no subject always has the same one before it.
-
-        Args:
-            between: called after every turn.
-        """
+    def take_turns(self, plan: Plan, turns: int) -> None:
+        """Forwards and backwards, so that no subject always has the same one before it."""
         for turn in range(turns):
             for label in reversed(plan) if turn % 2 else plan:
                 found = plan[label]()
                 self.turns.setdefault(label, []).append(found)
                 say(label, found)
-                between()
 
     def ratio(self, name: str, what: str, over: str, under: str, of: Quantity = "requests_per_second") -> None:
         self.ratios[name] = ratio(what, self.turns, over, under, of)

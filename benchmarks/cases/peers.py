@@ -11,7 +11,7 @@ from benchmarks.results.report import Turn, fault, measure, unknown
 from benchmarks.subjects.checked import check_answers
 from benchmarks.subjects.peers import PROGRAMS, bare, fastapi, mlserver
 from benchmarks.subjects.running import SERVER_CORE, Run, Subject
-from benchmarks.subjects.windsock import settle, windsock
+from benchmarks.subjects.windsock import windsock
 
 CONNECTIONS = 16
 RECORDS = "/v1/predict"
@@ -44,7 +44,6 @@ def _rest(here: Run, found: Found, ours: Subject, fast: Subject, stock: Subject,
         path, bodies = (infer, tensors) if v2 else (RECORDS, records)
         return partial(load.wrk, subject, path, bodies, connections, here.seconds)
 
-    between = partial(settle, ours)
     plan: Plan = {
         "rest-16/windsock": turn(ours),
         "rest-16/fastapi": turn(fast),
@@ -52,7 +51,7 @@ def _rest(here: Run, found: Found, ours: Subject, fast: Subject, stock: Subject,
         "rest-16/mlserver": turn(stock, v2=True),
         "rest-16/bare": turn(plain),
     }
-    found.take_turns(plan, here.turns, between)
+    found.take_turns(plan, here.turns)
     found.ratio(
         "rest_to_fastapi", "REST, one record, 16 connections: to FastAPI", "rest-16/windsock", "rest-16/fastapi"
     )
@@ -66,6 +65,13 @@ def _rest(here: Run, found: Found, ours: Subject, fast: Subject, stock: Subject,
     found.ratio(
         "rest_p99_to_fastapi", "p99 of the same: to FastAPI's", "rest-16/windsock", "rest-16/fastapi", of="p99_ms"
     )
+    found.ratio(
+        "rest_cpu_to_fastapi",
+        "processor time a request: to FastAPI's",
+        "rest-16/windsock",
+        "rest-16/fastapi",
+        of="cpu_us",
+    )
     what, label = "REST, one record, 16 connections", "rest-16/windsock"
     trouble = fault(label, found.turns[label])
     rates = [one.requests_per_second for one in found.turns[label]]
@@ -74,7 +80,7 @@ def _rest(here: Run, found: Found, ours: Subject, fast: Subject, stock: Subject,
     for connections in others:
         name = f"rest-{connections}"
         pair: Plan = {f"{name}/windsock": turn(ours, connections), f"{name}/fastapi": turn(fast, connections)}
-        found.take_turns(pair, here.turns, between)
+        found.take_turns(pair, here.turns)
         found.ratio(
             f"rest_{connections}_to_fastapi",
             f"REST, one record, {connections} connections: to FastAPI",
@@ -85,7 +91,7 @@ def _rest(here: Run, found: Found, ours: Subject, fast: Subject, stock: Subject,
 
 def _open_loop(here: Run, found: Found, ours: Subject, fast: Subject) -> None:
     """At 70 % of what each did with 16 connections; then ours at twice its best."""
-    between, records = partial(settle, ours), here.bodies.records
+    records = here.bodies.records
 
     def turn(subject: Subject, rate: float, connections: int) -> partial[Turn]:
         return partial(load.arrivals, subject, RECORDS, records, rate, connections, here.seconds)
@@ -93,7 +99,7 @@ def _open_loop(here: Run, found: Found, ours: Subject, fast: Subject) -> None:
     plan: Plan = {
         f"arrivals-70/{one.name}": turn(one, 0.7 * found.median(f"rest-16/{one.name}"), 256) for one in (ours, fast)
     }
-    found.take_turns(plan, here.turns, between)
+    found.take_turns(plan, here.turns)
     found.ratio(
         "arrivals_p99_to_fastapi",
         "open loop at 70 % of each one's own capacity, p99: to FastAPI's",
@@ -102,7 +108,7 @@ def _open_loop(here: Run, found: Found, ours: Subject, fast: Subject) -> None:
         of="p99_ms",
     )
     peak = max(found.median(f"rest-{n}/windsock") for n in (16, 64, 256))
-    found.take_turns({"overload/windsock": turn(ours, 2 * peak, 512)}, here.turns, between)
+    found.take_turns({"overload/windsock": turn(ours, 2 * peak, 512)}, here.turns)
     turns = found.turns["overload/windsock"]
     goodput = "open loop at twice the capacity: answers a second to the best in closed loop"
     late = "open loop at twice the capacity: p99 of what is accepted"
@@ -116,12 +122,12 @@ def _open_loop(here: Run, found: Found, ours: Subject, fast: Subject) -> None:
 
 
 def _grpc(here: Run, found: Found, ours: Subject, stock: Subject) -> None:
-    between, one, many = partial(settle, ours), here.bodies.grpc, here.bodies.bulk
+    one, many = here.bodies.grpc, here.bodies.bulk
     plan: Plan = {
         f"grpc-16/{subject.name}": partial(load.ghz, subject, one, CONNECTIONS, here.seconds)
         for subject in (ours, stock)
     }
-    found.take_turns(plan, here.turns, between)
+    found.take_turns(plan, here.turns)
     found.ratio(
         "grpc_to_mlserver", "gRPC, one row, 16 connections: to MLServer", "grpc-16/windsock", "grpc-16/mlserver"
     )
@@ -130,7 +136,7 @@ def _grpc(here: Run, found: Found, ours: Subject, stock: Subject) -> None:
     bulk: Plan = {
         f"bulk/{subject.name}": partial(load.ghz, subject, many, 4, here.seconds) for subject in (ours, stock)
     }
-    found.take_turns({**bulk, "bulk/onnxruntime": partial(load.alone, alone)}, here.turns, between)
+    found.take_turns({**bulk, "bulk/onnxruntime": partial(load.alone, alone)}, here.turns)
     what = f"gRPC, {BULK_ROWS:,} rows raw, 4 connections"
     found.ratio("bulk_to_mlserver", f"{what}: to MLServer", "bulk/windsock", "bulk/mlserver")
     found.ratio("bulk_to_onnxruntime", f"{what}: to ONNX Runtime alone", "bulk/windsock", "bulk/onnxruntime")

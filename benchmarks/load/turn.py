@@ -13,6 +13,7 @@ import psutil
 from benchmarks.load.arrivals import MOST_A_SECOND
 from benchmarks.results.report import Turn
 from benchmarks.subjects.running import Subject, cpu_seconds
+from benchmarks.subjects.windsock import settle
 from contracts.errors import Unavailable
 
 OVER_ALL = psutil.cpu_count() or 1
@@ -86,9 +87,10 @@ def _ghz(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _timed(subject: Subject | None, client: Any) -> Turn:
-    """Run the client; the processor's time is told apart by whose it was."""
+    """Run the client, and wait until the subject has moved its rows: that is work of the same requests."""
     before, all_before, own_before = _cpu(subject), _machine(), _own()
     found = client()
+    unmoved = 0.0 if subject is None else settle(subject)
     spent = _cpu(subject) - before
     total, busy = (now - then for now, then in zip(_machine(), all_before, strict=True))
     others = max(0.0, busy - spent - (_own() - own_before)) / max(total, 1e-9)
@@ -102,6 +104,7 @@ def _timed(subject: Subject | None, client: Any) -> Turn:
         cpu_us=round(spent / max(answers, 1) * 1e6, 1),
         others=round(others, 3),
         offered=_rounded(found.get("offered")),
+        unmoved_rows=round(unmoved),
     )
 
 

@@ -20,8 +20,9 @@ class Turn(Part, frozen=True):
             request was answered.
         refused: requests answered with 429, 503 or RESOURCE_EXHAUSTED; `wrk` counts them as errors.
         errors: every other answer, and broken connections. One of them makes the turn invalid.
-        cpu_us: processor time of all processes of the subject, a request.
+        cpu_us: processor time of all processes of the subject, a request, until the last row is in the database.
         others: share of the machine that programs beside subject and client took meanwhile.
+        unmoved_rows: rows that waited for the database when the last answer had come; 0 of one that keeps none.
         offered: arrivals a second, in open loop; None in closed loop, where each answer brings the next request.
     """
 
@@ -33,6 +34,7 @@ class Turn(Part, frozen=True):
     cpu_us: float
     others: float
     offered: float | None = None
+    unmoved_rows: int = 0
 
 
 class Measure(Part, frozen=True):

@@ -56,16 +56,19 @@ def windsock(
         yield Subject(name, pid, settings.rest_port, settings.grpc_port, settings.metrics_port, token)
 
 
-def settle(*subjects: Subject) -> None:
-    """Wait until the services have moved their rows into the database: that is work of theirs, on the same core.
+def settle(subject: Subject) -> float:
+    """Wait until the service has moved its rows into the database. Returns how many there were; 0 of a peer.
 
     Raises:
-        Unavailable: they do not come to an end.
+        Unavailable: it does not come to an end.
     """
-    served = [subject for subject in subjects if subject.metrics_port]
-    if not wait_until(lambda: not any(unmoved_rows(subject) for subject in served), SETTLE_SECONDS):
-        left = {subject.name: unmoved_rows(subject) for subject in served}
-        raise Unavailable(f"services must move their rows within {SETTLE_SECONDS:g} s, got {left} left")
+    if not subject.metrics_port:
+        return 0.0
+    rows = unmoved_rows(subject)
+    if not wait_until(lambda: not unmoved_rows(subject), SETTLE_SECONDS):
+        left = unmoved_rows(subject)
+        raise Unavailable(f"{subject.name} must move its rows within {SETTLE_SECONDS:g} s, got {left:g} left")
+    return rows
 
 
 def unmoved_rows(subject: Subject) -> float:

@@ -1,5 +1,6 @@
 """`reports/demo.html`: the whole line at a glance, in one file that needs no network."""
 
+from base64 import b64encode
 from datetime import date
 from typing import Any, Final
 
@@ -25,7 +26,9 @@ REPORTS: Final = {
     "plots/calibration.png": "picture: calibration",
     "monitoring.json": "what the log says, month by month",
     "demo.json": "this verdict, for machines",
+    "benchmarks/serving.json": "the service beside FastAPI and MLServer",
 }
+BENCHMARK: Final = "benchmarks/serving.svg"
 
 
 def draw(workspace: Workspace, report: DemoReport, evidence: Evidence | None) -> str:
@@ -36,7 +39,14 @@ def draw(workspace: Workspace, report: DemoReport, evidence: Evidence | None) ->
     """
     links = [{"path": path, "what": what} for path, what in REPORTS.items() if (workspace.reports / path).exists()]
     line = None if evidence is None else describe(workspace, evidence)
-    return environment("demo.verdict", "web").get_template("demo.html.j2").render(report=report, links=links, line=line)
+    template = environment("demo.verdict", "web").get_template("demo.html.j2")
+    return template.render(report=report, links=links, line=line, benchmark=_picture(workspace))
+
+
+def _picture(workspace: Workspace) -> str | None:
+    """The picture of `make bench` in base64, so that the page stays one file; None: there is none of this task."""
+    path = workspace.reports / BENCHMARK
+    return b64encode(path.read_bytes()).decode() if path.exists() else None
 
 
 def describe(workspace: Workspace, evidence: Evidence) -> dict[str, Any]:

@@ -87,8 +87,8 @@ def test_subjects_take_turns_forwards_and_backwards() -> None:
         order.append(name)
         return turn(len(order))
 
-    found.take_turns({"x/a": lambda: one("a"), "x/b": lambda: one("b")}, 3, lambda: order.append("."))
-    assert "".join(order) == "a.b.b.a.a.b."
+    found.take_turns({"x/a": lambda: one("a"), "x/b": lambda: one("b")}, 3)
+    assert "".join(order) == "abbaab"
     assert [len(turns) for turns in found.turns.values()] == [3, 3]
 
 

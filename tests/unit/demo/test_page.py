@@ -1,4 +1,5 @@
 import re
+from base64 import b64decode
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -92,3 +93,13 @@ def test_unknown_quality_is_never_a_number(root: Path, good: Evidence) -> None:
     monitoring = msgspec.structs.replace(good.monitoring, months=months)
     page = draw(root, judge(good), replace(good, monitoring=monitoring))
     assert page.count("unknown: no label has arrived") == 2
+
+
+def test_the_benchmarks_picture_is_in_the_page_where_there_is_one(root: Path, good: Evidence) -> None:
+    assert "make bench" not in draw(root, judge(good), good)
+    (root / "reports/benchmarks").mkdir()
+    (root / "reports/benchmarks/serving.svg").write_bytes(b"<svg>bars</svg>")
+    page = draw(root, judge(good), good)
+    (inside,) = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', page)
+    assert b64decode(inside) == b"<svg>bars</svg>"
+    assert "make bench" in page
