@@ -5,6 +5,7 @@ or when somebody looks. Counted one by one they took a tenth of all requests a s
 """
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,10 +14,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import Gauge, Histogram
+from prometheus_client.samples import Exemplar
 
 from contracts.errors import Code
 from contracts.schema import Category, Numeric
 
+MAX_EXEMPLAR: Final = 128 - len("request_id")  # characters of an id: OpenMetrics allows 128 with the name
 COUNTED: Final = 256  # rows or requests at once: 300 us of work, and 50 KiB that wait
 Inc = Callable[[float], None]
 Scores = NDArray[np.float32]
@@ -26,13 +29,23 @@ class ManyHistogram(Histogram):
     """A histogram that takes many values at once. prometheus-client has no way to add a count to a bucket, so this
     writes to its buckets; tests/unit/monitoring/test_counting.py compares it with `observe`."""
 
-    def observe_many(self, values: Sequence[float] | NDArray[Any]) -> None:
+    def observe_many(self, values: Sequence[float] | NDArray[Any], ids: Sequence[str] = ()) -> None:
+        """Add values.
+
+        Args:
+            ids: of the request of each value, if any: the newest of a bucket becomes its exemplar. With several workers
+                there are no exemplars: prometheus-client's files have no place for them.
+        """
         array = np.asarray(values, np.float64)
         edges = self._upper_bounds  # a bucket holds what is at most its edge; the last is infinite
-        counts = np.bincount(np.searchsorted(edges, array), minlength=len(edges))
+        places = np.searchsorted(edges, array)
+        counts = np.bincount(places, minlength=len(edges))
         self._sum.inc(float(array.sum()))
         for i in np.flatnonzero(counts[: len(edges)]).tolist():
             self._buckets[i].inc(int(counts[i]))
+        newest = {place: i for i, place in enumerate(places.tolist()) if ids and 0 < len(ids[i]) <= MAX_EXEMPLAR}
+        for place, i in newest.items():
+            self._buckets[place].set_exemplar(Exemplar({"request_id": ids[i]}, float(array[i]), time.time()))
 
 
 class RowCounts:
@@ -90,7 +103,7 @@ class ProtocolMetrics:
         self._lock = threading.Lock()
         self._done: list[tuple[Numeric, Category, Scores, Sequence[int]]] = []
         self._done_rows = 0  # decides when to count, and nothing else
-        self._seconds: list[float] = []
+        self._ended: list[tuple[float, str]] = []
 
     def begin(self, requests: int = 1) -> None:
         with self._lock:
@@ -107,23 +120,27 @@ class ProtocolMetrics:
         if self._done_rows >= COUNTED:
             self.count()
 
-    def end(self, seconds: Sequence[float]) -> None:
-        """So many requests have ended, each after so long."""
+    def end(self, ended: Sequence[tuple[float, str]]) -> None:
+        """Requests have ended.
+
+        Args:
+            ended: for each, how long it took, in seconds, and its id; "" when it got no answer.
+        """
         with self._lock:
-            self._in_flight -= len(seconds)
-        self._seconds.extend(seconds)
-        if len(self._seconds) >= COUNTED:  # of refusals, which `ok` does not see
+            self._in_flight -= len(ended)
+        self._ended.extend(ended)
+        if len(self._ended) >= COUNTED:  # of refusals, which `ok` does not see
             self.count()
 
     def count(self) -> None:
         """Bring the metrics up to date."""
         series = self._series
         with self._lock:
-            done, seconds = _take(self._done), _take(self._seconds)
+            done, ended = _take(self._done), _take(self._ended)
             self._done_rows = 0
         series.in_flight.set(self._in_flight)
-        if seconds:
-            series.seconds.observe_many(seconds)
+        if ended:
+            series.seconds.observe_many(*zip(*ended, strict=True))
         if done:
             numeric, category, scores = (np.concatenate([one[i] for one in done]) for i in range(3))
             sizes = [size for one in done for size in one[3]]

@@ -12,6 +12,7 @@ from monitoring.metrics.declared import Metrics
 from services.core.admission import Budget
 from services.core.predictor import Predictor
 from services.core.refusals import refused
+from services.core.request import Answer
 from services.core.status import describe
 from services.generated import open_inference_pb2 as pb
 from services.grpc.edge import Edge, abort, parse
@@ -25,10 +26,11 @@ MESSAGE_SECONDS: Final = 10.0  # until a message has come
 
 @dataclass(slots=True)
 class _Seen:
-    """What is known of a call by now: for its refusal."""
+    """What is known of a call by now."""
 
     caller: str = ""
     request_id: str = ""
+    answer: Answer | None = None
 
 
 class Infer:
@@ -59,7 +61,7 @@ class Infer:
             metrics.errors[code]()
             abort(context, code, text)
         finally:
-            metrics.end([time.perf_counter() - started])
+            metrics.end([(time.perf_counter() - started, "" if seen.answer is None else seen.answer.id)])
 
     def _answer(self, messages: Iterator[bytes], context: Context, seen: _Seen) -> bytes:
         caller = self._edge.check(context, "predict")
@@ -76,8 +78,8 @@ class Infer:
             caller.take(count)
             with self._rows.holding(count):
                 check_awaited(context)
-                answer = self._predictor.predict(request)
-            return encode(answer, raw=bool(message.raw_input_contents)).SerializeToString()
+                seen.answer = self._predictor.predict(request)
+            return encode(seen.answer, raw=bool(message.raw_input_contents)).SerializeToString()
 
 
 def check_awaited(context: Context) -> None:

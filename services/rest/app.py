@@ -131,12 +131,15 @@ class Rest:
                 return _refusal(error, call.caller.name, call.request_id, call.started)[1]
         metrics = self._metrics
         metrics.begin()
+        request_id = ""
         try:
-            return await self._run(route, scope["method"], call, receive)
+            reply = await self._run(route, scope["method"], call, receive)
+            request_id = reply.request_id
+            return reply
         except Exception as error:  # noqa: BLE001 - as above
             return self._refuse(error, call.caller.name, call.request_id, call.started)
         finally:
-            metrics.end([time.perf_counter() - call.started])
+            metrics.end([(time.perf_counter() - call.started, request_id)])
 
     def _route(self, path: str, call: Call) -> Route | None:
         if route := self._fixed.get(path):
@@ -192,11 +195,12 @@ class Rest:
         call.caller.take(len(decoded.request.numeric))
         decoded.request.caller = call.caller.name
         decoded.request.version = call.version
-        body, json_length = json_infer.encode(decoded, predictor.predict(decoded.request))
+        answer = predictor.predict(decoded.request)
+        body, json_length = json_infer.encode(decoded, answer)
         if json_length is None:
-            return Reply(200, body)
+            return Reply(200, body, answer=answer)
         header = (b"inference-header-content-length", str(json_length).encode())
-        return Reply(200, body, b"application/octet-stream", (header,))
+        return Reply(200, body, b"application/octet-stream", (header,), answer)
 
     def _predict(self, call: Call) -> Reply:
         try:
@@ -216,7 +220,8 @@ class Rest:
             call.caller.name,
             key=decoded.key,
         )
-        return Reply(200, encode_answer(self._predictor.predict(request)))
+        answer = self._predictor.predict(request)
+        return Reply(200, encode_answer(answer), answer=answer)
 
     def _labels(self, call: Call) -> Reply:
         try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from services.core.auth import NOBODY, Caller, Need
+from services.core.request import Answer
 from services.rest.asgi import Header
 
 
@@ -26,12 +27,18 @@ class Call:
 
 @dataclass(slots=True)
 class Reply:
-    """The answer to a `Call`. `headers` are those beside content type and length."""
+    """The answer to a `Call`. `headers` are those beside content type and length; `answer` is of a prediction."""
 
     status: int
     body: bytes
     content_type: bytes = b"application/json"
     headers: tuple[Header, ...] = ()
+    answer: Answer | None = None
+
+    @property
+    def request_id(self) -> str:
+        """Of the prediction that this answers; "": it answers none."""
+        return self.answer.id if self.answer is not None else ""
 
 
 @dataclass(frozen=True, slots=True)

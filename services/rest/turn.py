@@ -159,7 +159,7 @@ class Turn:
                 one.reply = one.path.alone(one.body, one.caller, one.started)
             one.connection.reply(one.reply)
         moment = time.perf_counter()
-        self._metrics.end([moment - one.started for one in batch])
+        self._metrics.end([(moment - one.started, one.reply.request_id if one.reply else "") for one in batch])
 
     def _score(self, batch: list[tuple[_Waiting, QuickRequest]]) -> None:
         if not batch:
@@ -189,6 +189,6 @@ class Turn:
         outcomes = self._predictor.predict_many(requests, numeric, category)
         for (one, _), outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, Answer):
-                one.reply = Reply(200, one.path.encode(outcome))
+                one.reply = Reply(200, one.path.encode(outcome), answer=outcome)
             else:
                 one.reply = self._refused(one, outcome)

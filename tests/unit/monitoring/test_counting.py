@@ -4,6 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from monitoring.metrics.counting import COUNTED, ManyHistogram
 from monitoring.metrics.declared import SCORE_EDGES, Metrics
@@ -31,6 +33,24 @@ def test_many_values_at_once_are_as_many_observations() -> None:
     assert len(texts[0]) == len(SCORE_EDGES) + 1
 
 
+def test_the_newest_value_of_a_bucket_is_its_exemplar() -> None:
+    registry = CollectorRegistry()
+    histogram = ManyHistogram("seconds", "Seconds.", buckets=(0.1, 0.2), registry=registry)
+    histogram.observe_many([0.05, 0.15, 0.06, 0.25, 0.3], ["a", "b", "c", "d", "x" * 119])
+    histogram.observe_many([0.01], [""])  # of a refusal
+
+    def found() -> dict[str, tuple[str, float]]:
+        told = generate_openmetrics(registry).decode()  # type: ignore[no-untyped-call] # prometheus-client's
+        families = list(text_string_to_metric_families(told))  # type: ignore[no-untyped-call] # as above
+        buckets = {s.labels["le"]: s.exemplar for f in families for s in f.samples
+                   if s.name == "seconds_bucket"}  # fmt: skip
+        return {edge: (one.labels["request_id"], one.value) for edge, one in buckets.items() if one}
+
+    assert found() == {"0.1": ("c", 0.06), "0.2": ("b", 0.15), "+Inf": ("d", 0.25)}
+    histogram.observe_many([0.11], ["e"])
+    assert found()["0.2"] == ("e", 0.11)
+
+
 def test_small_requests_and_large_ones_are_counted_whenever_somebody_looks() -> None:
     metrics = Metrics(SCHEMA)
     metrics.row_counts.know(dict.fromkeys(SCHEMA.category_names[:2], KNOWN))
@@ -49,7 +69,7 @@ def test_small_requests_and_large_ones_are_counted_whenever_somebody_looks() -> 
     assert value("windsock_prediction_score_count") == 3
     assert value("windsock_in_flight_requests", protocol="rest") == 3
     for _ in range(3):
-        rest.end([0.015])
+        rest.end([(0.015, "")])
     rest.ok(numeric[3:], category[3:], scores[3:], [len(numeric) - 3])
     assert value("windsock_in_flight_requests", protocol="rest") == 0
     assert value("windsock_request_seconds_bucket", protocol="rest", le="0.01") == 0
