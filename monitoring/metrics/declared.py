@@ -1,4 +1,5 @@
-"""Every Prometheus metric, declared once: `Metrics` for the service, `MonitorMetrics` for the monitor.
+"""Every Prometheus metric but the log's (log.py), declared once: `Metrics` for the service, `MonitorMetrics` for the
+monitor.
 
 All label sets exist from the start, so a rate over an error that has not happened yet is zero and not absent. Labels
 take their values from the code and the model's schema (protocols, codes, measures, features), never from a request, so
@@ -75,7 +76,6 @@ class Metrics(_Declared):
         self.on_refresh: list[Callable[[], None]] = []
         self.registry.register(_Refresher(self.refresh))
         self._count_requests(schema)
-        self._count_log()
         self._count_labels()
         self._count_models()
 
@@ -116,17 +116,6 @@ class Metrics(_Declared):
             [missing.labels(feature).inc for feature in schema.names],
             {feature: unknown.labels(feature).inc for feature in schema.category_names},
         )
-
-    def _count_log(self) -> None:
-        self.unmoved_rows = self._gauge("spool_unmoved_rows", "Spooled rows not yet in the database.")
-        self.oldest = self._gauge(
-            "spool_oldest_seconds", "Age of the oldest row not yet in the database; 0: none.", merge="livemax"
-        )
-        self.database_up = self._gauge(
-            "database_up", "Whether the last write to the database succeeded.", merge="livemin"
-        )
-        self.database_up.set(1)  # `windsock serve` has tried it before anything is scraped
-        self.moved_rows = self._counter("moved_rows", "Rows that moved from the spool into the database.")
 
     def _count_labels(self) -> None:
         labels = self._counter("labels", "Labels that were delivered.", ("value",))

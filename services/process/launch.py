@@ -21,8 +21,8 @@ from contracts.settings import ServiceSettings, clean_environment, to_environmen
 from contracts.settings.ports import bind, check_free
 from contracts.settings.tokens import default_token, ensure_token, read_token, read_tokens
 from contracts.store import load_champion
-from monitoring.log.migrate import refuse_old_lines
-from monitoring.log.tables import open_database
+from contracts.store.state import State
+from monitoring.metrics.log import LogMetrics
 from services.process import logs
 from services.process.child import Command
 from services.process.supervisor import EarlyEnd, Supervisor
@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 BACKLOG: Final = 2_048  # connections that wait for a worker
 STOP_SECONDS: Final = 60.0  # beyond `drain_seconds`, until workers are killed
 FLUSH_GRACE_SECONDS: Final = 5.0  # beyond `flush_seconds`, until the companion is
+COMPANION_NICE: Final = 10
 _BENTOML: Final = {"BENTOML_QUIET": "true", "BENTOML_DO_NOT_TRACK": "True", "DO_NOT_TRACK": "1"}
 
 
@@ -41,7 +42,8 @@ def serve(settings: ServiceSettings) -> int:
     """Run the service until SIGTERM, SIGINT or SIGHUP. Returns the exit status.
 
     Raises:
-        WindsockError: a setting, the artifact, a port or the database is not as it must be. Nothing was started.
+        WindsockError: a setting, the artifact or a port is not as it must be. Nothing was started. A database that
+            will never do is found by the companion, and ends the service with status 1.
     """
     logs.set_up(settings.log_format)
     artifact = load_champion(settings.store, settings.public_key)
@@ -50,8 +52,6 @@ def serve(settings: ServiceSettings) -> int:
     check_free("metrics_port", settings.metrics_host, settings.metrics_port, "--metrics-port")
     read_certificate(settings)
     _check_spool(settings.spool)
-    refuse_old_lines(settings.spool)
-    open_database(settings.database).dispose()
     if settings.auth:
         _ensure_tokens(settings)
     else:
@@ -62,7 +62,8 @@ def serve(settings: ServiceSettings) -> int:
             return asyncio.run(_supervise(settings, listener, lambda _: None))
         with tempfile.TemporaryDirectory(prefix="windsock-") as name:
             settings = settings.model_copy(update={"metrics_folder": Path(name)})
-            with merged_metrics(Path(name), settings.metrics_host, settings.metrics_port) as forget:
+            log = LogMetrics(State(settings.state), settings.spool)
+            with merged_metrics(Path(name), log, settings.metrics_host, settings.metrics_port) as forget:
                 return asyncio.run(_supervise(settings, listener, forget))
 
 
@@ -98,11 +99,11 @@ async def _supervise(settings: ServiceSettings, listener: socket.socket, forget:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, ask)
     workers = [_worker(settings, listener, place) for place in range(1, settings.workers + 1)]
-    supervisor = Supervisor(workers, None, forget)
+    supervisor = Supervisor(workers, _companion(settings) if settings.companion else None, forget)
     try:
         in_time = await supervisor.run(
             asked,
-            settings.drain_seconds + settings.flush_seconds + STOP_SECONDS,
+            settings.drain_seconds + STOP_SECONDS,
             settings.flush_seconds + FLUSH_GRACE_SECONDS,
         )
     except EarlyEnd as error:
@@ -127,4 +128,13 @@ def _worker(settings: ServiceSettings, listener: socket.socket, place: int) -> C
         ),
         clean_environment() | home | _BENTOML | to_environment(settings),
         (listener.fileno(),),
+    )
+
+
+def _companion(settings: ServiceSettings) -> Command:
+    return Command(
+        "the companion",
+        (sys.executable, "-m", "cli", "companion"),
+        clean_environment() | to_environment(settings),
+        nice=COMPANION_NICE,
     )

@@ -21,6 +21,7 @@ from contracts.lifeline import Lifeline
 from contracts.settings import ServiceSettings
 from contracts.store.state import State
 from monitoring.metrics.declared import Metrics
+from monitoring.metrics.log import LogMetrics
 from monitoring.spool.spool import Spool
 from services.core import refusals
 from services.core.admission import Budget, LargeRequests
@@ -40,8 +41,8 @@ GRPC_GRACE_SECONDS: Final = 10.0
 REFRESH_SECONDS: Final = 1.0  # age of the metrics of several workers, at most
 CHECK_SECONDS: Final = 0.5  # between looks at the spool's volume
 REFUSE_SECONDS: Final = 0.2  # for clients of gRPC that are between two calls
-# Seconds that a thread may keep the interpreter. The default, 5 ms, is what a request would wait whenever the spool's
-# writer is at work; a request is .2 ms.
+# Seconds that a thread may keep the interpreter. The default, 5 ms, is what a request would wait whenever the shadow or
+# a scrape is at work; a request is .2 ms.
 SWITCH_SECONDS: Final = 0.0005
 
 
@@ -76,6 +77,7 @@ class Worker:
             )
             self._metrics_server: WSGIServer | None = None
             if settings.metrics_folder is None:
+                metrics.registry.register(LogMetrics(state, settings.spool))
                 self._metrics_server, _ = start_http_server(
                     settings.metrics_port, settings.metrics_host, registry=metrics.registry
                 )
@@ -119,7 +121,7 @@ class Worker:
         )
 
     async def stop(self) -> None:
-        """End gRPC, the writer and the metrics. BentoML calls this after the last REST answer."""
+        """End gRPC, the shadow, the spool and the metrics. BentoML calls this after the last REST answer."""
         # A new call gets UNAVAILABLE now, and is tried elsewhere; during the shutdown of gRPC it would get CANCELLED.
         self.predictor.open = False
         await asyncio.sleep(REFUSE_SECONDS)

@@ -11,16 +11,18 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
 
 from contracts.errors import Unavailable
 
 
 @contextmanager
-def merged_metrics(folder: Path, host: str, port: int) -> Iterator[Callable[[int], None]]:
+def merged_metrics(folder: Path, log: Collector, host: str, port: int) -> Iterator[Callable[[int], None]]:
     """Serve the sum of all workers' metrics as long as the block runs.
 
     Args:
         folder: of the workers' files; empty.
+        log: the metrics that no worker has.
 
     Yields:
         What is to be called with the pid of a worker that died.
@@ -30,6 +32,7 @@ def merged_metrics(folder: Path, host: str, port: int) -> Iterator[Callable[[int
     """
     registry = CollectorRegistry()
     MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call] # prometheus-client's
+    registry.register(log)
     try:
         server, thread = start_http_server(port, host, registry=registry)
     except OSError as error:

@@ -15,8 +15,10 @@ import yaml
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from contracts.store.state import State
 from monitoring.boards.query import boards, panels, rule_queries
 from monitoring.metrics.declared import Metrics, MonitorMetrics
+from monitoring.metrics.log import LogMetrics
 from tasks.flights.schema import SCHEMA
 from tests.support.payloads import rows
 from tests.support.serving import Server
@@ -46,8 +48,9 @@ class Model:
 
 
 @pytest.fixture
-def service() -> Metrics:
+def service(tmp_path: Path) -> Metrics:
     metrics = Metrics(SCHEMA)
+    metrics.registry.register(LogMetrics(State(tmp_path), tmp_path / "spool"))
     metrics.set_models({"champion": Model("d" * 64, "student", "2013-07-01", 1.0, {"carrier": ["AA"]})})
     return metrics
 

@@ -21,8 +21,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client.parser import text_string_to_metric_families
 
+from monitoring.log.database import open_log
 from monitoring.log.reader import read_predictions
-from monitoring.log.tables import open_database
 from registry.keys import signing_keys
 from tasks.flights.schema import SCHEMA
 from tests.support.payloads import records, rows
@@ -64,7 +64,7 @@ def _path_pointer(store: Store, _: Path) -> dict[str, object]:
 
 def _read_only(_: Store, folder: Path) -> dict[str, object]:
     path = folder / "log.db"
-    open_database(f"sqlite:///{path}").dispose()
+    open_log(f"sqlite:///{path}").dispose()
     return {"database_url": f"sqlite:///file:{path}?mode=ro&uri=true"}
 
 
@@ -108,7 +108,7 @@ REFUSED_STARTS: dict[str, tuple[Callable[[Store, Path], dict[str, object]], str]
     "no key": (_no_key, "the verifying key"),
     "no pointer": (_no_pointer, "champion` must name the released model"),
     "pointer out of the store": (_path_pointer, "must hold a sha256 digest"),
-    "read-only database": (_read_only, "must take writes, got: attempt to write a readonly database"),
+    "read-only database": (_read_only, "must answer and take writes, got: attempt to write a readonly database"),
     "another database": (_other_database, "must be SQLite's or PostgreSQL's"),
     "state is a file": (_state_is_a_file, "must take writes"),
     "token": (_empty_token, "must have at least 16 characters"),
@@ -185,7 +185,9 @@ def test_no_process_outlives_the_launcher(tmp_path: Path, artifact_store: Store)
 
 def test_a_worker_that_dies_is_replaced_on_all_ports(tmp_path: Path, artifact_store: Store) -> None:
     """A request that comes meanwhile waits for the next worker: it is answered by nobody else, and not refused."""
+    began = time.monotonic()
     server = start(tmp_path, artifact_store)
+    start_seconds = time.monotonic() - began
     (victim,) = workers(server)
     for place in range(2):
         os.kill(victim, signal.SIGKILL)
@@ -193,8 +195,7 @@ def test_a_worker_that_dies_is_replaced_on_all_ports(tmp_path: Path, artifact_st
         assert server.ask("/v1/predict", records(*rows(1), id=str(place)))[0] == 200
         took = time.monotonic() - died
         (worker,) = workers(server) - {victim}
-        # What it takes is the start of an interpreter, which others on this machine may slow down.
-        assert took < 2 or took < 3 * cpu_seconds(worker), took
+        assert took < max(2, start_seconds), took  # on a machine that others slow down, a start tells by how much
         victim = worker
     assert scrape(server)['windsock_requests_total{"code": "ok", "protocol": "rest"}'] == 1
     with grpc.insecure_channel(server.grpc) as channel:
@@ -204,11 +205,6 @@ def test_a_worker_that_dies_is_replaced_on_all_ports(tmp_path: Path, artifact_st
     assert server.stop() == 0, server.log()
     found = read_predictions(server.database_url, datetime(2000, 1, 1), datetime(2100, 1, 1))
     assert sorted(found.request_id) == ["0", "1"]
-
-
-def cpu_seconds(pid: int) -> float:
-    used = psutil.Process(pid).cpu_times()
-    return used.user + used.system
 
 
 def test_a_worker_that_dies_again_and_again_ends_the_service(tmp_path: Path, artifact_store: Store) -> None:
@@ -312,7 +308,7 @@ def test_labels_are_counted_with_their_delay_on_the_callers_clock(server: Server
 def test_the_model_and_its_training_are_named(server: Server, artifact_store: Store) -> None:
     found = scrape(server)
     labels = {"digest": artifact_store.digest, "version": artifact_store.digest[:12]}
-    labels |= {"released": "student", "as_of": "2013-07-01"}
+    labels |= {"released": "student", "as_of": "2013-07-01", "role": "champion"}
     assert found[f"windsock_model_info{json.dumps(labels, sort_keys=True)}"] == 1
     provenance = json.loads((artifact_store.store / artifact_store.digest / "provenance.json").read_text())
     created = datetime.fromisoformat(provenance["created_at"]).timestamp()

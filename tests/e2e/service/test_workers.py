@@ -11,13 +11,14 @@ from datetime import datetime
 from pathlib import Path
 
 import grpc
-import msgspec
 import psutil
 import pytest
 
 from monitoring.log.reader import read_predictions
+from monitoring.spool.frames import Prediction, record
+from monitoring.spool.segments import list_segments, read
 from services.generated import open_inference_pb2_grpc as pb_grpc
-from tests.e2e.service.test_life import cpu_seconds, scrape, workers
+from tests.e2e.service.test_life import scrape, workers
 from tests.support.payloads import proto, records, rows
 from tests.support.serving import Server, Store, descendants, start, wait_until
 
@@ -40,15 +41,21 @@ def ask_grpc(server: Server) -> str:
 def who_answered(server: Server) -> dict[int, set[str]]:
     """Worker -> the protocols in its segments of the spool, whose names have its pid."""
     found = defaultdict(set)
-    for path in (server.state / "spool").glob("*.jsonl"):
-        for line in path.read_bytes().split(b"\n")[:-1]:  # what is behind the last end may still be written
-            found[int(path.stem.split("-")[1])].add(msgspec.json.decode(line)["protocol"])
+    for segment in list_segments(server.state / "spool"):  # those that a worker holds stay, moved or not
+        for frame in read(segment, 0).frames:
+            answered = record(frame)
+            if isinstance(answered, Prediction):
+                found[int(segment.name.split("-")[1])].add(answered.protocol)
     return found
 
 
 @pytest.fixture
 def two(tmp_path: Path, artifact_store: Store) -> Server:
-    server = start(tmp_path, artifact_store, workers=2)
+    return start_two(tmp_path, artifact_store)
+
+
+def start_two(folder: Path, store: Store) -> Server:
+    server = start(folder, store, workers=2)
     wait_until(lambda: server.log().count("ready: ") == 2, "two workers")
     return server
 
@@ -89,10 +96,13 @@ def test_both_answer_over_both_protocols_and_their_metrics_are_one(two: Server) 
     assert two.stop() == 0, two.log()
     logged = read_predictions(two.database_url, datetime(2000, 1, 1), datetime(2100, 1, 1))
     assert sorted(logged.request_id) == sorted([*asked["rest"], *asked["grpc"]] * 2)
-    assert not list((two.state / "spool").iterdir())
+    assert not list((two.state / "spool").glob("*.spool"))
 
 
-def test_a_worker_that_dies_is_replaced_while_the_other_answers(two: Server) -> None:
+def test_a_worker_that_dies_is_replaced_while_the_other_answers(tmp_path: Path, artifact_store: Store) -> None:
+    began = time.monotonic()
+    two = start_two(tmp_path, artifact_store)
+    start_seconds = time.monotonic() - began
     answered, ok = "windsock_prediction_score_count{}", 'windsock_requests_total{"code": "ok", "protocol": "rest"}'
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(ask_rest, [two] * 64))
@@ -108,8 +118,8 @@ def test_a_worker_that_dies_is_replaced_while_the_other_answers(two: Server) -> 
         meanwhile += 1
         time.sleep(0.01)
     took = time.monotonic() - died
-    (worker,) = workers(two) - before
-    assert took < 2 or took < 3 * cpu_seconds(worker), took
+    assert len(workers(two) - before) == 1
+    assert took < max(2, start_seconds), took  # on a machine that others slow down, a start tells by how much
     assert meanwhile > 10  # each on a connection of its own, and not one of them was refused or waited
     found = scrape(two)
     assert found[answered] >= 128, "what the dead worker counted is still there"
