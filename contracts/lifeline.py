@@ -1,5 +1,6 @@
 """What ties a process to the one that started it: each holds an end of a socket, and sees the other's end close."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -17,9 +18,10 @@ class Lifeline:
         self._socket = None if descriptor is None else socket.socket(fileno=descriptor)
 
     def say_ready(self) -> None:
-        """Tell the starter that this process does its work from now on."""
+        """Tell the starter that this process does its work from now on. One that has gone is noticed by `watch`."""
         if self._socket is not None:
-            self._socket.sendall(b"ready\n")
+            with contextlib.suppress(BrokenPipeError):
+                self._socket.sendall(b"ready\n")
 
     def watch(self) -> None:
         """Send this process SIGTERM when its starter has gone."""

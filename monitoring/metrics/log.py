@@ -31,10 +31,12 @@ class LogMetrics(Collector):
         lives = told is not None and abs(now - told.at) <= STALE_SECONDS
         known = told if lives else None
         oldest = known.oldest_us / 1e6 if known is not None else self._oldest(told)
+        database_up = math.nan if known is None else float(known.database_up)
+        unmoved_rows = math.nan if known is None else float(known.unmoved_rows)
         for name, what, value in (
             ("companion_up", "Whether the companion, which moves the log, has written its state lately.", float(lives)),
-            ("database_up", "Whether the last write to the database succeeded.", _known(known and known.database_up)),
-            ("spool_unmoved_rows", "Spooled rows not yet in the database.", _known(known and known.unmoved_rows)),
+            ("database_up", "Whether the last write to the database succeeded.", database_up),
+            ("spool_unmoved_rows", "Spooled rows not yet in the database.", unmoved_rows),
             (
                 "spool_oldest_seconds",
                 "Age of the oldest row not yet in the database; 0: none.",
@@ -64,7 +66,3 @@ class LogMetrics(Collector):
             return float(used_bytes(self._spool))
         except OSError:
             return math.nan
-
-
-def _known(value: float | None) -> float:
-    return math.nan if value is None else float(value)

@@ -8,7 +8,6 @@ it has begun ends the service.
 """
 
 import asyncio
-import contextlib
 import logging
 import signal
 import time
@@ -100,24 +99,28 @@ class Supervisor:
             raise EarlyEnd(f"{command.name} was not ready in {START_SECONDS:g} seconds") from None
 
     async def _keep_companion(self) -> None:
+        """One is told to stop only when it is ready, and one that is dead then is started once more: it moves what the
+        workers wrote last."""
+        stops = asyncio.create_task(self._companion_stops.wait())
         delay, began = BACK_OFF_SECONDS[0], False
-        while self._companion_command is not None and not self._companion_stops.is_set():
+        while self._companion_command is not None:
             started = time.monotonic()
+            last = stops.done()
             self._companion = await Child.start(self._companion_command)
-            if self._companion_stops.is_set():
-                self._companion.send(signal.SIGTERM)
             began |= await self._companion.ready()
-            how = await self._companion.ended()
-            if self._companion_stops.is_set():
+            ended = asyncio.create_task(self._companion.ended())
+            await asyncio.wait([ended, stops], return_when=asyncio.FIRST_COMPLETED)
+            self._companion.send(signal.SIGTERM)
+            how = await ended
+            if last or (stops.done() and how == "status 0"):
                 return
             if not began and how == "status 1":  # it has said why
                 raise EarlyEnd("the companion cannot start")
             delay = BACK_OFF_SECONDS[0] if time.monotonic() - started > YOUNG_SECONDS else delay
             logger.error("the companion ended: %s; it is started again in %g s", how, delay)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._companion_stops.wait(), delay)
+            await asyncio.wait([stops], timeout=delay)
             delay = min(2 * delay, BACK_OFF_SECONDS[1])
-        await self._companion_stops.wait()
+        await stops
 
     async def _end_workers(self, keepers: Sequence[asyncio.Task[None]], seconds: float) -> bool:
         self._stopping.set()
@@ -133,11 +136,10 @@ class Supervisor:
 
     async def _end_companion(self, keeper: asyncio.Task[None], seconds: float) -> bool:
         self._companion_stops.set()
-        if self._companion is not None:
-            self._companion.send(signal.SIGTERM)
         if await _all_done([keeper], seconds):
             return True
         logger.error("the companion must end in %g seconds, got none; it is killed", seconds)
+        self._companion_command = None  # so that none follows it
         if self._companion is not None:
             self._companion.send(signal.SIGKILL)
         await asyncio.wait([keeper])

@@ -4,6 +4,7 @@ import math
 import os
 import signal
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -27,7 +28,7 @@ def companion(server: Server) -> int | None:
 def logged(server: Server) -> list[str]:
     """The callers' ids in the database, sorted."""
     path = server.state / "predictions.db"
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
         return sorted(name for (name,) in database.execute("SELECT request_id FROM predictions"))
 
 
