@@ -77,7 +77,7 @@ dashboards: install ## Write dashboards and alert rules anew, from monitoring/bo
 	windsock dashboards build
 
 examples: install ## Write docs/examples/ anew, from the schema of the flights
-	python -c 'import json; from tasks.flights.schema import SCHEMA; print(json.dumps({"rows": [SCHEMA.example()]}, indent=1))' > docs/examples/row.json
+	python docs/examples/write.py docs/examples
 
 dashboards-test: install ## Every query of every panel and rule on a live service, and an incident from alarm to all-clear (4 minutes)
 	python -m pytest -m live
