@@ -5,6 +5,8 @@ champion goes on, and the next call finishes.
 """
 
 import logging
+import os
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
@@ -27,12 +29,18 @@ logger = logging.getLogger(__name__)
 Alias = Literal["champion", "challenger"]
 
 
-def release(workspace: Workspace, digest: str | None = None, alias: Alias = CHAMPION) -> str:
+def release(
+    workspace: Workspace,
+    digest: str | None = None,
+    alias: Alias = CHAMPION,
+    before_pointing: Callable[[str], None] = lambda _: None,
+) -> str:
     """Verify artifacts/candidate, store it under its digest, register it, point the champion at it.
 
     Args:
         digest: of a model that is in the store, or the beginning of one: it takes the candidate's place.
         alias: in MLflow. A challenger is stored and registered; champion and pointer stay as they are.
+        before_pointing: called with the digest, before the store's pointer goes there.
 
     Returns:
         The digest.
@@ -59,9 +67,26 @@ def release(workspace: Workspace, digest: str | None = None, alias: Alias = CHAM
                 about = describe_task(artifact.schema, str(version.description))
                 client.update_registered_model(artifact.manifest.name, about)
         if alias == CHAMPION:
+            before_pointing(found)
             store.point(workspace.store, found)
     logger.info("%s: %s, MLflow version %s of %s", alias, workspace.store / found, version.version, version.name)
     return found
+
+
+def move_alias(workspace: Workspace, name: str, digest: str) -> None:
+    """Move MLflow's alias champion to a model, where this workspace has a registry that knows it.
+
+    Args:
+        name: of the registered model.
+
+    Raises:
+        Unavailable: MLflow cannot be reached.
+    """
+    if not os.environ.get("MLFLOW_TRACKING_URI") and not workspace.mlflow_database.is_file():
+        return
+    with connected(workspace) as client:
+        for version in client.search_model_versions(f"name = '{name}' and tags.digest = '{digest}'"):
+            client.set_registered_model_alias(name, CHAMPION, version.version)
 
 
 def _register(client: "MlflowClient", workspace: Workspace, artifact: Artifact) -> "ModelVersion":

@@ -1,10 +1,12 @@
 """The store of released models: `<store>/<digest>/`, and `<store>/champion`, which names the one to start with."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
-from contracts.artifact import Artifact, verify
+from contracts.artifact import FILES, Artifact, verify
 from contracts.errors import ArtifactInvalid, DataError
 from contracts.store.state import Desired, State
 
@@ -20,6 +22,26 @@ def load_champion(store: Path, public_key: Path) -> Artifact:
     """
     digest = read_pointer(store)
     return verify(store / digest, public_key, digest)
+
+
+def write_files(files: Mapping[str, bytes], folder: Path) -> None:
+    """Write the files of a model, name -> content, into a folder; what else is among them is left out."""
+    for name in FILES:
+        if name in files:
+            (folder / name).write_bytes(files[name])
+
+
+def verify_files(files: Mapping[str, bytes], public_key: Path, digest: str) -> Artifact:
+    """Verify a model that is in no folder, as `verify` does. `files`: name -> content.
+
+    Raises:
+        ArtifactInvalid: it does not verify.
+    """
+    with TemporaryDirectory(prefix="windsock-") as name:
+        folder = Path(name, digest)
+        folder.mkdir()
+        write_files(files, folder)
+        return verify(folder, public_key, digest)
 
 
 def read_pointer(store: Path) -> str:

@@ -126,6 +126,17 @@ def get_artifact(engine: sa.Engine, digest: str) -> dict[str, bytes] | None:
         return {name: bytes(content) for name, content in connection.execute(query)} or None
 
 
+def artifact_digests(engine: sa.Engine) -> list[str]:
+    """Digests of the models in the database, sorted.
+
+    Raises:
+        Unavailable, DataError: as `newest_desired`.
+    """
+    with asked(engine) as connection:
+        found = connection.scalars(sa.select(ARTIFACTS.c.digest).distinct().order_by(ARTIFACTS.c.digest))
+        return [str(digest) for digest in found]
+
+
 def report_replicas(engine: sa.Engine, states: Mapping[str, ReplicaState], reported_us: int) -> None:
     """Note what replicas have loaded, by their names; an earlier report of the same name is replaced.
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from contracts.artifact import verify
 from contracts.errors import ArtifactInvalid, DataError
 from contracts.files import whole_folder
-from contracts.store import find_model, read_pointer
+from contracts.store import find_model, read_pointer, write_files
 from contracts.store.state import Desired, State
 from monitoring.log.desired import get_artifact, history
 
@@ -76,8 +76,7 @@ class Following:
             if not files:
                 raise ArtifactInvalid("the database has no such model; run `windsock models set` with it again")
             with whole_folder(self._state.models / digest) as new:
-                for name, content in files.items():
-                    (new / name).write_bytes(content)
+                write_files(files, new)
                 verify(new, self._public_key, digest)
         except ArtifactInvalid as error:
             if digest not in self._missed:

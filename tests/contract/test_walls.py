@@ -78,7 +78,7 @@ def test_the_checkout_keeps_its_walls(checkout: Path) -> None:
         ("services.process", "monitoring.boards"),
         ("services.process", "tasks"),
         ("models", "monitoring.statistics"),
-        ("registry", "monitoring.log"),
+        ("registry", "monitoring.monitor"),
         ("tasks", "pipelines"),
         ("registry", "pipelines"),
         ("pipelines", "services.core"),
