@@ -68,16 +68,18 @@ class RowCounts:
     def count(self, numeric: Numeric, category: Category, scores: Scores) -> None:
         """Add rows: float32 [n, numbers], str [n, categories], float32 [n]."""
         self._score.observe_many(scores)
-        absent = np.isnan(numeric).sum(axis=0)
+        width = numeric.shape[1]
+        absent = np.bincount(np.flatnonzero(np.isnan(numeric)) % width, minlength=width)
         for i in np.flatnonzero(absent).tolist():
             self._missing[i](int(absent[i]))
-        width = numeric.shape[1]
         for i, (column, known) in enumerate(zip(category.T.tolist(), self._known, strict=True)):
-            found = Counter(column)  # few values come again and again
-            if missing := found.pop("", 0):
-                self._missing[width + i](missing)
-            if known is not None and (unknown := sum(n for value, n in found.items() if value not in known)):
-                self._unknown[i](unknown)
+            values = set(column)
+            if "" in values:
+                self._missing[width + i](column.count(""))
+            # Most values are known, and need not be counted one by one.
+            if known is not None and (strange := values - known - {""}):
+                found = Counter(column)
+                self._unknown[i](sum(found[value] for value in strange))
 
 
 @dataclass(frozen=True, slots=True)

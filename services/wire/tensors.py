@@ -16,6 +16,7 @@ from contracts.artifact import INPUT_CATEGORY, INPUT_NUMERIC, OUTPUT
 from contracts.errors import ContractViolation
 from contracts.schema import Category, Numeric, Schema
 from services.core.request import check_size
+from services.wire.strings import MANY, Strings
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class ModelTensors:
         self.category = TensorSpec(INPUT_CATEGORY, "BYTES", schema.category_names)
         self.output = TensorSpec(OUTPUT, "FP32", ())
         self.inputs = {spec.name: spec for spec in (self.numeric, self.category)}
+        self.strings = Strings()
 
 
 def assemble(tensors: Iterable[Tensor], model: ModelTensors) -> tuple[Numeric, Category]:
@@ -89,7 +91,7 @@ def assemble(tensors: Iterable[Tensor], model: ModelTensors) -> tuple[Numeric, C
     rows = {name: _check_header(tensor, specs[name]) for name, tensor in given.items()}
     if len(set(rows.values())) != 1:
         raise ContractViolation(f"the inputs must have the same number of rows, got {rows}; send both for every row")
-    return _numeric(given[INPUT_NUMERIC]), _category(given[INPUT_CATEGORY], model.category.columns)
+    return _numeric(given[INPUT_NUMERIC]), _category(given[INPUT_CATEGORY], model)
 
 
 def _check_header(tensor: Tensor, spec: TensorSpec) -> int:
@@ -118,10 +120,14 @@ def _numeric(tensor: Tensor) -> Numeric:
         return np.array(flat, np.float32).reshape(rows, columns)
 
 
-def _category(tensor: Tensor, names: Sequence[str]) -> Category:
+def _category(tensor: Tensor, model: ModelTensors) -> Category:
     rows, columns = tensor.shape
-    flat = _strings(tensor, names) if tensor.raw is not None else [value or "" for value in _flat(tensor)]
-    return np.array(flat, object).reshape(rows, columns)
+    if tensor.raw is None:
+        return np.array([value or "" for value in _flat(tensor)], object).reshape(rows, columns)
+    data = bytes(tensor.raw)
+    if rows * columns >= MANY and (category := model.strings.read(data, rows, columns)) is not None:
+        return category
+    return np.array(_strings(tensor, data, model.category.columns), object).reshape(rows, columns)
 
 
 def _flat(tensor: Tensor) -> Sequence[Any]:
@@ -143,9 +149,8 @@ def _check_length(tensor: Tensor, got: int, expected: int, what: str) -> None:
         )
 
 
-def _strings(tensor: Tensor, names: Sequence[str]) -> list[str]:
-    """The elements of a raw BYTES tensor: each its length (4 bytes, little endian), then its bytes."""
-    data = bytes(tensor.raw or b"")
+def _strings(tensor: Tensor, data: bytes, names: Sequence[str]) -> list[str]:
+    """The elements of a raw BYTES tensor one by one: each its length (4 bytes, little endian), then its bytes."""
     rows, columns = tensor.shape
     strings: list[str] = []
     position = 0
