@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.service.chromium import MISSING, Tab, opened
+from tests.e2e.console.chromium import MISSING, Tab, opened
 from tests.support.node import installed
 from tests.support.serving import Server
 
