@@ -9,6 +9,7 @@
     ├── Conflict             conflict           an id that stands for something else already
     ├── TooLarge             too_large          more rows or bytes than a request may have
     ├── Overloaded           overloaded         more at once than is taken on; later it works
+    ├── RequestTimeout       request_timeout    a request that does not come to its end
     ├── DeadlineExceeded     deadline_exceeded  the caller waits no longer
     ├── Unavailable          unavailable        not ready yet, draining, or a dependency is unreachable
     ├── ParameterError       invalid_input      params.yaml or a setting is wrong
@@ -32,6 +33,7 @@ Code = Literal[
     "conflict",
     "too_large",
     "overloaded",
+    "request_timeout",
     "deadline_exceeded",
     "unavailable",
     "failed_precondition",
@@ -80,6 +82,10 @@ class Overloaded(WindsockError):
     def __init__(self, message: str, retry_after: int = 1) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class RequestTimeout(WindsockError):
+    code = "request_timeout"
 
 
 class DeadlineExceeded(WindsockError):

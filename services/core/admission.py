@@ -39,7 +39,7 @@ class Budget:
         with self._lock:
             if self.used + amount > self.limit:
                 raise Overloaded(
-                    f"`{self._what}` must be at most {self.limit} at once, got {amount} more than {self.used}; "
+                    f"at most {self.limit} {self._what} may be in flight, got {amount} beside {self.used}; "
                     "try again later"
                 )
             self.used += amount
@@ -56,6 +56,31 @@ class Budget:
             yield
         finally:
             self.give(amount)
+
+
+class Held:
+    """What one request holds of a budget, as the end of a `with` gives back. Of one thread at a time."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._amount = 0
+
+    def grow(self, amount: int) -> None:
+        """Hold so much in all, or what is held already, if that is more.
+
+        Raises:
+            Overloaded: there is not so much left; what is held stays.
+        """
+        if amount > self._amount:
+            self._budget.take(amount - self._amount)
+            self._amount = amount
+
+    def __enter__(self) -> "Held":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._budget.give(self._amount)
+        self._amount = 0
 
 
 class LargeRequests:

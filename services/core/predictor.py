@@ -18,6 +18,7 @@ from contracts.store.state import Role
 from monitoring.metrics.declared import Metrics
 from monitoring.spool.frames import Label, label_frame
 from monitoring.spool.spool import Spool, SpoolFull
+from services.core.admission import Budget
 from services.core.model import Model
 from services.core.repeats import Repeats
 from services.core.request import Answer, PredictionRequest, new_id, now_us, to_frame
@@ -36,9 +37,12 @@ class Predictor:
         roles: replaced by one assignment when other models are wanted; a request sees the old value or the new one.
         ready: whether the service wants requests; the health endpoints say `healthy`.
         open: whether requests are answered.
+
+    Args:
+        max_rows: of requests that are answered alone, at once; those of a turn are bounded where they wait.
     """
 
-    def __init__(self, roles: Roles, spool: Spool, metrics: Metrics, shadow: Shadow) -> None:
+    def __init__(self, roles: Roles, spool: Spool, metrics: Metrics, shadow: Shadow, max_rows: int) -> None:
         self.roles = roles
         self.ready = False
         self.open = False
@@ -48,6 +52,7 @@ class Predictor:
         self._metrics = metrics
         self._shadow = shadow
         self._repeats = Repeats()
+        self._rows = Budget("rows", max_rows)
 
     @property
     def healthy(self) -> bool:
@@ -61,10 +66,11 @@ class Predictor:
             ContractViolation: a value outside the schema.
             Conflict: the caller's id stands for other rows.
             NotFound: no model of the version that is asked for.
-            Overloaded: the spool holds as much as it may.
+            Overloaded: as many rows are being answered, or the spool holds as much, as may be.
             Unavailable: the service is closed, or the spool takes no writes.
         """
-        (outcome,) = self.predict_many([request], request.numeric, request.category)
+        with self._rows.holding(len(request.numeric)):
+            (outcome,) = self.predict_many([request], request.numeric, request.category)
         if isinstance(outcome, WindsockError):
             raise outcome
         return outcome

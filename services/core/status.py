@@ -19,6 +19,7 @@ STATUS: Final[Mapping[Code, tuple[int, StatusCode]]] = {
     "conflict": (409, StatusCode.ALREADY_EXISTS),
     "too_large": (413, StatusCode.RESOURCE_EXHAUSTED),
     "overloaded": (429, StatusCode.RESOURCE_EXHAUSTED),
+    "request_timeout": (408, StatusCode.DEADLINE_EXCEEDED),
     "deadline_exceeded": (504, StatusCode.DEADLINE_EXCEEDED),
     "failed_precondition": (500, StatusCode.FAILED_PRECONDITION),
     "internal": (500, StatusCode.INTERNAL),

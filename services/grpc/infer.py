@@ -37,11 +37,11 @@ class Infer:
     """Answers predictions. Thread-safe.
 
     Args:
-        rows, sizes: rows and bytes that may be in flight; see `ServiceSettings.max_rows_in_flight`.
+        sizes: bytes that may be in flight; see `ServiceSettings.max_bytes_in_flight`.
     """
 
-    def __init__(self, predictor: Predictor, edge: Edge, metrics: Metrics, rows: Budget, sizes: Budget) -> None:
-        self._predictor, self._edge, self._rows, self._sizes = predictor, edge, rows, sizes
+    def __init__(self, predictor: Predictor, edge: Edge, metrics: Metrics, sizes: Budget) -> None:
+        self._predictor, self._edge, self._sizes = predictor, edge, sizes
         self._tensors = ModelTensors(predictor.schema)
         self._metrics = metrics.of["grpc"]
 
@@ -74,11 +74,9 @@ class Infer:
             seen.request_id = message.id
             check_model(self._predictor, message.model_name, message.model_version)
             request = decode(message, self._tensors, started, caller.name)
-            count = len(request.numeric)
-            caller.take(count)
-            with self._rows.holding(count):
-                check_awaited(context)
-                seen.answer = self._predictor.predict(request)
+            caller.take(len(request.numeric))
+            check_awaited(context)
+            seen.answer = self._predictor.predict(request)
             return encode(seen.answer, raw=bool(message.raw_input_contents)).SerializeToString()
 
 

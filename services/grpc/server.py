@@ -27,7 +27,7 @@ class GrpcServer:
     """Starts and stops with the worker.
 
     Args:
-        rows, sizes: rows and bytes that may be in flight, over both protocols together.
+        sizes: bytes of bodies that may be in flight, over both protocols together.
         connection_seconds: see `ServiceSettings.grpc_connection_seconds`.
         shared_port: other workers listen on it, too, and the kernel spreads connections over them.
         credentials: for TLS; None is plain text.
@@ -39,7 +39,6 @@ class GrpcServer:
         guard: Guard,
         metrics: Metrics,
         *,
-        rows: Budget,
         sizes: Budget,
         address: str,
         connection_seconds: float,
@@ -57,7 +56,7 @@ class GrpcServer:
             ]
         self._threads = Threads(THREADS)
         self._edge = Edge(guard)
-        infer = Infer(predictor, self._edge, metrics, rows, sizes)
+        infer = Infer(predictor, self._edge, metrics, sizes)
         self._calls = Calls(predictor, self._edge, metrics, infer, self._threads)
         self._server = grpc.server(
             self._threads,  # type: ignore[arg-type] # the library wants no more of it than `submit`

@@ -57,19 +57,19 @@ class Worker:
         metrics = Metrics(roles.champion.schema)
         self._spool = Spool(settings.spool, settings.spool_bytes, settings.spool_fsync)
         self._shadow = Shadow(self._spool, metrics, settings.shadow_rows)
-        self.predictor = Predictor(roles, self._spool, metrics, self._shadow)
+        self.predictor = Predictor(roles, self._spool, metrics, self._shadow, settings.max_rows_in_flight)
         self._follower = Follower(self.predictor, models, state, settings.store, metrics)
         guard = Guard(settings.tokens_file if settings.auth else None)
         self._guard, self._certificate = guard, read_certificate(settings)
         large_requests = LargeRequests(metrics)
-        self.rest = Rest(self.predictor, guard, metrics, large_requests)
+        bytes_in_flight = Budget("bytes of bodies", settings.max_bytes_in_flight)
+        self.rest = Rest(self.predictor, guard, metrics, large_requests, bytes_in_flight)
         try:
             self._grpc = GrpcServer(
                 self.predictor,
                 guard,
                 metrics,
-                rows=Budget("rows in flight", settings.max_rows_in_flight),
-                sizes=Budget("bytes in flight", settings.max_bytes_in_flight),
+                sizes=bytes_in_flight,
                 address=f"{_bracket(settings.host)}:{settings.grpc_port}",
                 connection_seconds=settings.grpc_connection_seconds,
                 shared_port=settings.workers > 1,

@@ -5,7 +5,7 @@ It routes, reads bodies and maps errors; `json_infer` and `records` know the for
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -13,14 +13,14 @@ import msgspec
 from contracts.errors import InvalidInput, NotFound, Overloaded
 from contracts.settings import ServiceSettings
 from monitoring.metrics.declared import Metrics
-from services.core.admission import LARGE_BYTES, LargeRequests
+from services.core.admission import LARGE_BYTES, Budget, Held, LargeRequests
 from services.core.auth import Caller, Guard
 from services.core.predictor import Predictor
 from services.core.refusals import refused
 from services.core.request import PredictionRequest, to_us
 from services.core.status import STATUS, describe
 from services.rest import docs_page, openapi
-from services.rest.asgi import Header, Receive, Scope, Send, read_body
+from services.rest.asgi import Disconnected, Header, Incoming, Receive, Scope, Send, read_body
 from services.rest.hot import Hot
 from services.rest.routes import Call, ErrorAnswer, Reply, Route
 from services.rest.turn import Path, Turn
@@ -41,8 +41,16 @@ _MODEL_PATH: Final = re.compile(
 class Rest:
     """The ASGI application, for scopes of type http."""
 
-    def __init__(self, predictor: Predictor, guard: Guard, metrics: Metrics, large_requests: LargeRequests) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        guard: Guard,
+        metrics: Metrics,
+        large_requests: LargeRequests,
+        bytes_in_flight: Budget,
+    ) -> None:
         self._predictor = predictor
+        self._bytes = bytes_in_flight
         self._tensors = ModelTensors(predictor.schema)
         self._records = Records(predictor.schema)
         self._large_requests = large_requests
@@ -110,7 +118,11 @@ class Rest:
         return reply
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        reply = await self._answer(scope, receive)
+        body = Incoming(receive)
+        try:
+            reply = await self._answer(scope, body.receive)
+        except Disconnected:
+            return
         headers = [
             (b"content-type", reply.content_type),
             (b"content-length", str(len(reply.body)).encode()),
@@ -119,7 +131,14 @@ class Rest:
         if not self._predictor.ready:  # a client that connects anew finds a service that is not draining
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": reply.body})
+        if scope["method"] == "POST" and not body.ended:
+            # The answer is on its way. A connection that closes on a body that still comes would be reset, and the
+            # answer with it: most clients look for one only after they have sent all.
+            await send({"type": "http.response.body", "body": reply.body, "more_body": True})
+            await body.discard()
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await send({"type": "http.response.body", "body": reply.body})
 
     async def _answer(self, scope: Scope, receive: Receive) -> Reply:
         call = Call(dict(scope["headers"]), scheme=scope.get("scheme", "http"))
@@ -127,6 +146,8 @@ class Rest:
         if route is None or not route.predicts:
             try:
                 return await self._run(route, scope["method"], call, receive)
+            except Disconnected:
+                raise
             except Exception as error:  # noqa: BLE001 - the edge of the service: an unknown error must not leave it
                 return _refusal(error, call.caller.name, call.request_id, call.started)[1]
         metrics = self._metrics
@@ -136,6 +157,8 @@ class Rest:
             reply = await self._run(route, scope["method"], call, receive)
             request_id = reply.request_id
             return reply
+        except Disconnected:
+            raise
         except Exception as error:  # noqa: BLE001 - as above
             return self._refuse(error, call.caller.name, call.request_id, call.started)
         finally:
@@ -159,12 +182,16 @@ class Rest:
         if method != route.method and (method, route.method) != ("HEAD", "GET"):  # uvicorn leaves out a HEAD's body
             text = f"the method must be {route.method}, got {method}; see /openapi.json"
             return Reply(405, _encode(ErrorAnswer(text)), headers=((b"allow", route.method.encode()),))
-        if method == "POST":
-            call.body = await read_body(call.headers, receive)
+        if method != "POST":
+            return route.handler(call)
+        if (refusal := _refuse_encoding(call.headers)) is not None:
+            return refusal
+        with Held(self._bytes) as held:
+            call.body = await read_body(call.headers, receive, held)
             call.started = time.perf_counter()
             if len(call.body) > LARGE_BYTES:
                 return await self._large_requests.run(route.handler, call)
-        return route.handler(call)
+            return route.handler(call)
 
     def _server(self, _: Call) -> Reply:
         return Reply(200, _encode(metadata.server()))
@@ -204,7 +231,8 @@ class Rest:
 
     def _predict(self, call: Call) -> Reply:
         try:
-            decoded = self._records.decode(call.body)
+            large = len(call.body) > LARGE_BYTES
+            decoded = self._records.decode_large(call.body) if large else self._records.decode(call.body)
         except DecodeErrors as error:
             raise describe_decode_error(error, call.body) from error
         call.request_id = decoded.id
@@ -249,6 +277,16 @@ def _refusal(error: Exception, caller: str, request_id: str, started: float) -> 
     if isinstance(error, Overloaded):
         headers = ((b"retry-after", str(error.retry_after).encode()),)
     return code, Reply(STATUS[code][0], _encode(ErrorAnswer(text)), headers=headers)
+
+
+def _refuse_encoding(headers: Mapping[bytes, bytes]) -> Reply | None:
+    """Bodies come as they are, whole or in chunks: the refusal of any other; None: it is one of these."""
+    for name, plain, status in ((b"content-encoding", b"identity", 415), (b"transfer-encoding", b"chunked", 501)):
+        found = headers.get(name, plain)
+        if found.strip().lower() != plain:
+            told = f"`{name.decode().title()}` must be {plain.decode()}, got {found[:32]!r}; send the body as it is"
+            return Reply(status, _encode(ErrorAnswer(told)), headers=((b"connection", b"close"),))
+    return None
 
 
 def _as_length(value: bytes) -> int:

@@ -1,10 +1,11 @@
 """Bodies of the Open Inference Protocol v2 over HTTP, and what the OpenAPI document says of them.
 
+Members and parameters that this service does not know are ignored, as stock servers do: clients send `model_name`.
 What stands in `extra_json_schema` is documented here and checked where the refusal can name it: in `assemble`,
 `check_outputs` and services/wire/json_infer.py.
 """
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -13,14 +14,14 @@ from contracts.artifact import INPUT_CATEGORY, INPUT_NUMERIC, OUTPUT
 from services.core.request import MAX_ROWS
 from services.wire.members import INSTANT, NewRequestId
 
-Parameters = dict[str, bool | int | float | str | None]
+Parameters = dict[str, Any]
 _INPUTS: Final = [INPUT_NUMERIC, INPUT_CATEGORY]
 _SIZE: Final = {"type": ["integer", "null"], "minimum": 0, "description": "bytes behind the JSON that are this input's"}
 _ELEMENTS: Final = {"type": "array", "description": "elements, flat or by row; null is missing"}
 _RowCount = Annotated[int, Meta(extra_json_schema={"minimum": 1, "maximum": MAX_ROWS})]
 
 
-class InputTensor(msgspec.Struct, forbid_unknown_fields=True):
+class InputTensor(msgspec.Struct):
     """An input of the model, with its elements in `data` or in bytes behind the JSON (`binary_data_size`)."""
 
     name: Annotated[str, Meta(extra_json_schema={"enum": _INPUTS})]
@@ -30,14 +31,14 @@ class InputTensor(msgspec.Struct, forbid_unknown_fields=True):
     data: Annotated[msgspec.Raw, Meta(extra_json_schema=_ELEMENTS)] | UnsetType = UNSET
 
 
-class RequestedOutput(msgspec.Struct, forbid_unknown_fields=True):
+class RequestedOutput(msgspec.Struct):
     """The output, and whether it is wanted as bytes (`binary_data`)."""
 
     name: Annotated[str, Meta(extra_json_schema={"enum": [OUTPUT]})]
     parameters: Parameters = {}
 
 
-class InferBody(msgspec.Struct, forbid_unknown_fields=True):
+class InferBody(msgspec.Struct):
     """Both inputs of the model, in any order; `parameters` may say `event_time` and `binary_data_output`."""
 
     inputs: Annotated[list[InputTensor], Meta(extra_json_schema={"minItems": 2, "maxItems": 2})]

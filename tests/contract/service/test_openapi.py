@@ -100,6 +100,10 @@ def test_values_at_the_edges_of_the_document_are_treated_as_it_says(server: Serv
     count = {True: 0, False: 0}
     for path, body, valid in documented(schemas):
         status, content, _ = server.ask(path, body)
+        if status == 409:  # a valid id that came before, with other rows
+            assert valid
+            assert body["id"] in json.loads(content)["error"]
+            continue
         assert status == (200 if valid else 400), (body, content)
         count[valid] += 1
     assert min(count.values()) > 100
@@ -126,8 +130,9 @@ def test_required_and_unknown_members_are_treated_as_the_document_says(server: S
         "InferBody": (INFER, TENSORS | {"id": "", "parameters": {}, "outputs": []}),
     }
     for name, (path, body) in bodies.items():
-        assert schemas[name]["additionalProperties"] is False
-        assert server.ask(path, body | {"surplus": 1})[0] == 400
+        protocol = name == "InferBody"  # whose stock clients send members that not every server knows
+        assert schemas[name].get("additionalProperties", True) is protocol
+        assert server.ask(path, body | {"surplus": 1})[0] == (200 if protocol else 400)
         for member in schemas[name]["properties"]:
             less = {key: value for key, value in body.items() if key != member}
             assert server.ask(path, less)[0] == (400 if member in schemas[name]["required"] else 200), member
@@ -170,7 +175,7 @@ def test_tensors_have_the_members_that_the_document_says(server: Server, schemas
         "datatype": ["FP64", ""],
         "shape": [[len(SCHEMA.numeric)], [1, len(SCHEMA.numeric), 1], [0, len(SCHEMA.numeric)], [1.5, 31]],
         "data": [None, {}, "x"],
-        "parameters": [{"binary_data_size": -1}, {"binary_data_size": "1"}, None, {"x": []}],
+        "parameters": [{"binary_data_size": -1}, {"binary_data_size": "1"}, None],
     }
     for member, values in changes.items():
         for value in values:

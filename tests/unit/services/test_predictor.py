@@ -54,7 +54,7 @@ def artifact(artifact_store: Store) -> Artifact:
 
 def predictor(roles: Roles, disk: Disk, metrics: Metrics | None = None) -> Predictor:
     metrics = metrics or Metrics(SCHEMA)
-    made = Predictor(roles, disk, metrics, Shadow(disk, metrics, 100))  # type: ignore[arg-type] # the spool is played
+    made = Predictor(roles, disk, metrics, Shadow(disk, metrics, 100), 8_192)  # type: ignore[arg-type] # the spool is played
     made.open = True
     return made
 

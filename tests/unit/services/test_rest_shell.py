@@ -9,7 +9,7 @@ import pytest
 
 from contracts.errors import Unavailable
 from monitoring.metrics.declared import Metrics
-from services.core.admission import LargeRequests
+from services.core.admission import Budget, LargeRequests
 from services.core.auth import Guard
 from services.core.request import Answer, PredictionRequest
 from services.rest.app import Rest
@@ -42,7 +42,7 @@ def post(core: Core, body: bytes, *parts: bytes) -> tuple[int, dict[str, Any], d
         sent.append(message)
 
     metrics = Metrics(SCHEMA)
-    app = Rest(core, Guard(None), metrics, LargeRequests(metrics))  # type: ignore[arg-type] # the core is played
+    app = Rest(core, Guard(None), metrics, LargeRequests(metrics), Budget("bytes", 1 << 20))  # type: ignore[arg-type] # the core is played
     asyncio.run(app({"type": "http", "method": "POST", "path": "/v1/predict", "headers": []}, receive, send))
     return sent[0]["status"], json.loads(sent[1]["body"]), dict(sent[0]["headers"])
 
