@@ -113,9 +113,9 @@ clients: ## Make .venv-clients with stock Open Inference Protocol clients, for a
 	test -x .venv-clients/bin/python || $(PYTHON) -m venv .venv-clients
 	.venv-clients/bin/pip install --quiet --requirement requirements/clients.txt
 
-bench: install ## The service beside FastAPI and MLServer, and what the spool costs -> reports/benchmarks/ (BENCH=--short: two minutes)
+bench: install ## The service beside FastAPI and MLServer, what the spool costs, and files -> reports/benchmarks/ (BENCH=--short: two minutes)
 	python -m benchmarks.serving $(BENCH)
-	test -n "$(BENCH)" || { python -m benchmarks.results.page; python -m benchmarks.spool; }
+	test -n "$(BENCH)" || { python -m benchmarks.results.page; python -m benchmarks.spool; python -m benchmarks.score; }
 
 cluster-up: install ## Everything in a kind cluster on this machine: build, load, apply, wait (needs docker, kind, kubectl)
 	@test -f artifacts/store/champion || { windsock cluster check && $(MAKE) --no-print-directory repro release; }

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -22,10 +23,12 @@ from typing import Any
 import msgspec
 import pytest
 from click.testing import CliRunner
+from setuptools.discovery import PEP420PackageFinder  # type: ignore[import-untyped] # it ships no types
 
 import cli
 import windsock_client
 from tasks.flights.schema import SCHEMA
+from tests.contract.test_house import ROOMS
 from tests.support.serving import Server, wait_until
 from windsock_client import AsyncClient, Busy, Client, Failed, Label, Prediction, Refused, Retry, Unreachable
 
@@ -234,6 +237,13 @@ def test_both_clients_have_the_same_methods() -> None:
 
     assert shown(Client) == shown(AsyncClient)
     assert windsock_client.__all__ == sorted(windsock_client.__all__)
+
+
+def test_the_service_s_distribution_holds_the_rooms_and_no_client() -> None:
+    root = PACKAGE.parents[1]
+    include = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]["find"]["include"]
+    found = {name.partition(".")[0] for name in PEP420PackageFinder.find(str(root), include=include)}
+    assert found == set(ROOMS)
 
 
 def test_it_installs_alone(server: Server, tmp_path: Path) -> None:
