@@ -55,9 +55,17 @@ class Predictor:
         self._rows = Budget("rows", max_rows)
 
     @property
+    def unready(self) -> str | None:
+        """Why a client does better to send requests elsewhere; None: it does well to send them here."""
+        if not self.ready:
+            return "the service is starting or ending"
+        failing = self.spool.failing
+        return None if failing is None else f"the spool takes no writes: {failing}"
+
+    @property
     def healthy(self) -> bool:
         """Whether a client does well to send requests: the service is ready, and its spool takes writes."""
-        return self.ready and self.spool.failing is None
+        return self.unready is None
 
     def predict(self, request: PredictionRequest) -> Answer:
         """Score, log, answer.

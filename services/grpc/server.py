@@ -70,8 +70,13 @@ class GrpcServer:
 
     def start(self) -> None:
         self._server.start()
+        self.tell_health(serving=True)
+
+    def tell_health(self, *, serving: bool) -> None:
+        """What the health service says. Once drained, it stays at NOT_SERVING."""
+        status = health_pb2.HealthCheckResponse
         for name in ("", SERVICE):
-            self._calls.health.set(name, health_pb2.HealthCheckResponse.SERVING)
+            self._calls.health.set(name, status.SERVING if serving else status.NOT_SERVING)
 
     def drain(self) -> None:
         """Health says NOT_SERVING from now on; calls are still answered."""

@@ -10,6 +10,7 @@ import gc
 import logging
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from types import FrameType
 from typing import Any, Final
 from wsgiref.simple_server import WSGIServer
@@ -38,7 +39,7 @@ logger = logging.getLogger(__name__)
 
 FOLLOW_SECONDS: Final = 0.5  # until a change of tokens or certificate counts, at most
 GRPC_GRACE_SECONDS: Final = 10.0
-REFRESH_SECONDS: Final = 1.0  # age of the metrics of several workers, at most
+REFRESH_SECONDS: Final = 1.0  # age of the metrics of several workers, at most, and between looks at connections
 CHECK_SECONDS: Final = 0.5  # between looks at the spool's volume
 REFUSE_SECONDS: Final = 0.2  # for clients of gRPC that are between two calls
 # Seconds that a thread may keep the interpreter. The default, 5 ms, is what a request would wait whenever the shadow or
@@ -89,8 +90,6 @@ class Worker:
     async def start(self) -> None:
         sys.setswitchinterval(SWITCH_SECONDS)
         self._follower.start()
-        self._keep(asyncio.create_task(self._check_spool()))
-        self._keep(asyncio.create_task(self._close_idle()))
         if self._certificate is not None:
             follow_on_rest(self._certificate)
         self._install_drain()
@@ -102,11 +101,12 @@ class Worker:
         gc.collect()
         gc.freeze()  # what start-up made lives as long as the service: no later collection need look at it
         self.predictor.ready = True
+        await self._check_spool()
         lifeline.say_ready()
+        self._repeat(self._check_spool, CHECK_SECONDS)
+        self._repeat(self._follow_files, FOLLOW_SECONDS)
+        self._repeat(self._refresh, REFRESH_SECONDS)
         settings = self._settings
-        self._keep(asyncio.create_task(self._follow_files()))
-        if settings.metrics_folder is not None:
-            self._keep(asyncio.create_task(self._refresh_metrics()))
         logger.info(
             "ready: %s %s  REST %s://%s:%d (/docs)  gRPC %s:%d  metrics http://%s:%d/metrics",
             self.predictor.name,
@@ -137,30 +137,35 @@ class Worker:
 
     async def _check_spool(self) -> None:
         """Notice a volume that takes no writes before a request does, and when it takes them again."""
-        while True:
-            await asyncio.to_thread(self._spool.check)
-            await asyncio.sleep(CHECK_SECONDS)
+        await asyncio.to_thread(self._spool.check)
+        self._grpc.tell_health(serving=self.predictor.healthy)
 
-    async def _close_idle(self) -> None:
-        """End connections that do not get on. uvicorn sees to those alone that its own application answered."""
-        while True:
-            await asyncio.sleep(REFRESH_SECONDS)
-            close_idle()
-
-    async def _refresh_metrics(self) -> None:
-        """Bring the files up to date: the launcher's scrape reads them, and cannot ask for what is not yet counted."""
-        while True:
+    async def _refresh(self) -> None:
+        """End connections that do not get on: uvicorn sees to those alone that its own application answered. And bring
+        the files of several workers up to date: the launcher's scrape cannot ask for what is not yet counted."""
+        close_idle()
+        if self._settings.metrics_folder is not None:
             self._metrics.refresh()
-            await asyncio.sleep(REFRESH_SECONDS)
 
     async def _follow_files(self) -> None:
         """Take tokens that were added, refuse those that were removed, and present the newest certificate."""
-        while True:
-            await asyncio.sleep(FOLLOW_SECONDS)
-            self._guard.reload()
-            refusals.flush()
-            if self._certificate is not None:
-                self._certificate.reload()
+        self._guard.reload()
+        refusals.flush()
+        if self._certificate is not None:
+            self._certificate.reload()
+
+    def _repeat(self, step: Callable[[], Awaitable[None]], seconds: float) -> None:
+        """Do a step again and again, whatever comes of it."""
+
+        async def repeat() -> None:
+            while True:
+                await asyncio.sleep(seconds)
+                try:
+                    await step()
+                except Exception:
+                    logger.exception("an internal error, which stops nothing")
+
+        self._keep(asyncio.create_task(repeat()))
 
     def _install_drain(self) -> None:
         """Put `drain_seconds` between SIGTERM and the handler that closes REST (uvicorn's)."""

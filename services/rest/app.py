@@ -201,7 +201,8 @@ class Rest:
 
     def _ready(self, _: Call) -> Reply:
         # The protocol's text calls this member "live" in its example; clients look at the status.
-        return Reply(200, b'{"ready":true}') if self._predictor.healthy else Reply(503, b'{"ready":false}')
+        reason = self._predictor.unready
+        return Reply(200 if reason is None else 503, _encode(metadata.ServerReady(reason is None, reason)))
 
     def _model(self, call: Call) -> Reply:
         check_model(self._predictor, call.name, call.version)

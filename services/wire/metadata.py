@@ -41,10 +41,11 @@ class ServerLive(msgspec.Struct):
     live: bool
 
 
-class ServerReady(msgspec.Struct):
-    """Whether requests are welcome."""
+class ServerReady(msgspec.Struct, omit_defaults=True):
+    """Whether requests are welcome. `reason`: why they are not."""
 
     ready: bool
+    reason: str | None = None
 
 
 class ModelReady(msgspec.Struct):
