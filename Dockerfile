@@ -1,4 +1,5 @@
-# Two images: `docker build --target serving .` is the service, `--target monitor .` the monitor.
+# Three images: `docker build --target serving .` is the service, `--target companion .` the companion, which moves its log,
+# `--target monitor .` the monitor.
 #
 # The serving target stands first: the classic builder works through every stage above the one that it is asked for.
 # The base is pinned by tag. A digest would be stricter, and would refuse every mirror or stand-in that carries the
@@ -20,7 +21,7 @@ RUN python3 -m venv --without-pip /opt/windsock \
       'for d; do case $d in ./numpy/_core/tests) find "$d" -mindepth 1 ! -name _natype.py -delete ;; *) rm -rf "$d" ;; esac; done' - {} + \
  && find . -type f \( -name '*.pyi' -o -name '*.pxd' -o -name '*.pyx' -o -name '*.a' -o -name '*.h' \) -delete
 
-# What both images have of the application, as byte code beside its source, and what makes `windsock --version` true.
+# What all images have of the application, as byte code beside its source, and what makes `windsock --version` true.
 FROM ${PYTHON_IMAGE} AS app
 COPY cli/__init__.py cli/__main__.py cli/options.py /opt/windsock/app/cli/
 COPY contracts /opt/windsock/app/contracts
@@ -33,9 +34,15 @@ RUN cd /opt/windsock/app && mkdir bin windsock.dist-info \
 FROM app AS serving-app
 COPY cli/service.py /opt/windsock/app/cli/
 COPY monitoring/__init__.py /opt/windsock/app/monitoring/
-COPY monitoring/log /opt/windsock/app/monitoring/log
+COPY monitoring/spool /opt/windsock/app/monitoring/spool
 COPY monitoring/metrics /opt/windsock/app/monitoring/metrics
-COPY services /opt/windsock/app/services
+COPY services/__init__.py /opt/windsock/app/services/
+COPY services/core /opt/windsock/app/services/core
+COPY services/generated /opt/windsock/app/services/generated
+COPY services/grpc /opt/windsock/app/services/grpc
+COPY services/process /opt/windsock/app/services/process
+COPY services/rest /opt/windsock/app/services/rest
+COPY services/wire /opt/windsock/app/services/wire
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/windsock/app
 
 # The base without pip and its like, package caches, documentation and set-uid programs; then all Python as byte code.
@@ -74,8 +81,50 @@ LABEL org.opencontainers.image.title="windsock serving" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 
-# --- The monitor: the service's packages and Evidently with what it computes with. What Evidently calls tests are parts of it.
-FROM serving-packages AS monitor-packages
+# --- The companion: the database's libraries, and nothing that answers requests.
+FROM ${PYTHON_IMAGE} AS companion-packages
+COPY requirements/companion.txt /build/
+RUN python3 -m venv --without-pip /opt/windsock \
+ && python3 -m pip --python /opt/windsock/bin/python install --quiet --no-cache-dir --no-compile \
+      --disable-pip-version-check --only-binary :all: --require-hashes --no-deps --requirement /build/companion.txt \
+ && cd /opt/windsock/lib/python3*/site-packages \
+ && find . -type d \( -name tests -o -name test \) -prune -exec sh -c \
+      'for d; do case $d in ./numpy/_core/tests) find "$d" -mindepth 1 ! -name _natype.py -delete ;; *) rm -rf "$d" ;; esac; done' - {} + \
+ && find . -type f \( -name '*.pyi' -o -name '*.pxd' -o -name '*.pyx' -o -name '*.a' -o -name '*.h' \) -delete
+
+FROM app AS companion-app
+COPY cli/service.py cli/monitor.py /opt/windsock/app/cli/
+COPY monitoring/__init__.py /opt/windsock/app/monitoring/
+COPY monitoring/spool /opt/windsock/app/monitoring/spool
+COPY monitoring/log /opt/windsock/app/monitoring/log
+COPY services/__init__.py /opt/windsock/app/services/
+COPY services/companion /opt/windsock/app/services/companion
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/windsock/app
+
+FROM serving-root AS companion-root
+RUN rm -rf /opt/windsock
+COPY --from=companion-packages /opt/windsock /opt/windsock
+RUN python3 -m compileall -q -f -j 0 --invalidation-mode unchecked-hash /opt/windsock/lib
+
+FROM scratch AS companion
+COPY --from=companion-root / /
+COPY --from=companion-app /opt/windsock/app /opt/windsock/app
+ENV PATH=/opt/windsock/app/bin:/opt/windsock/bin:/usr/local/bin:/usr/bin:/bin \
+    PYTHONPATH=/opt/windsock/app PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
+    HOME=/tmp TMPDIR=/tmp DO_NOT_TRACK=1
+ENV WINDSOCK_STORE=/models WINDSOCK_PUBLIC_KEY=/keys/signing.pub WINDSOCK_STATE=/state
+WORKDIR /opt/windsock/app
+USER 10001:10001
+ENTRYPOINT ["windsock"]
+CMD ["companion"]
+ARG VERSION=0.2.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="windsock companion" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+
+# --- The monitor: the companion's packages and Evidently with what it computes with. What Evidently calls tests are parts of it.
+FROM companion-packages AS monitor-packages
 COPY requirements/monitor.txt /build/
 RUN python3 -m pip --python /opt/windsock/bin/python install --quiet --no-cache-dir --no-compile \
       --disable-pip-version-check --only-binary :all: --require-hashes --no-deps --requirement /build/monitor.txt \
@@ -94,6 +143,7 @@ RUN python3 -m compileall -q -f -j 0 --invalidation-mode unchecked-hash /opt/win
 FROM app AS monitor-app
 COPY cli/monitor.py /opt/windsock/app/cli/
 COPY monitoring/__init__.py /opt/windsock/app/monitoring/
+COPY monitoring/spool /opt/windsock/app/monitoring/spool
 COPY monitoring/log /opt/windsock/app/monitoring/log
 COPY monitoring/metrics /opt/windsock/app/monitoring/metrics
 COPY monitoring/statistics /opt/windsock/app/monitoring/statistics

@@ -15,16 +15,19 @@ from deploy.cluster.subprocesses import attempt, reason, run
 
 logger = logging.getLogger(__name__)
 
-_BOTH: Final = (
-    *("requirements/serving.txt", "cli/__init__.py", "cli/__main__.py", "cli/options.py", "contracts"),
-    *("monitoring/__init__.py", "monitoring/log", "monitoring/metrics"),
-)
+_ALL: Final = ("cli/__init__.py", "cli/__main__.py", "cli/options.py", "contracts", "monitoring/__init__.py")
+_LOG: Final = ("requirements/companion.txt", "cli/monitor.py", "monitoring/spool", "monitoring/log")
 # Image of ours -> what the Dockerfile copies into it.
 CONTENT: Final = {
-    "serving": (*_BOTH, "cli/service.py", "services"),
+    "serving": (
+        *(*_ALL, "requirements/serving.txt", "cli/service.py", "monitoring/spool", "monitoring/metrics"),
+        *("services/__init__.py", "services/core", "services/generated", "services/grpc", "services/process"),
+        *("services/rest", "services/wire"),
+    ),
+    "companion": (*_ALL, *_LOG, "cli/service.py", "services/__init__.py", "services/companion"),
     "monitor": (
-        *(*_BOTH, "requirements/monitor.txt", "cli/monitor.py"),
-        *("monitoring/statistics", "monitoring/monitor", "web"),
+        *(*_ALL, *_LOG, "requirements/monitor.txt"),
+        *("monitoring/metrics", "monitoring/statistics", "monitoring/monitor", "web"),
     ),
 }
 PUBLIC: Final = ("postgres:15", "prom/prometheus:v2.42.0", "prom/alertmanager:v0.25.0")
@@ -36,6 +39,7 @@ class Images:
     """Full names, `windsock/serving:0.2.0-3f2a...`."""
 
     serving: str
+    companion: str
     monitor: str
 
 

@@ -8,6 +8,7 @@ import ipaddress
 import json
 import os
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -104,7 +105,7 @@ def _kustomization(
             },
             {"name": "model-public-key", "files": ["signing.pub"], "options": {"immutable": True}},
         ],
-        "images": [_image(image, registry) for image in (images.serving, images.monitor)],
+        "images": [_image(image, registry) for image in asdict(images).values()],
         "patches": patches,
     }
 

@@ -25,8 +25,7 @@ def ensure_secrets(kubectl: Kubectl, workspace: Workspace, grafana: bool = False
     present = kubectl("get", "secrets", "--namespace", NAMESPACE, "--output", "name").split()
     if "secret/database" not in present:
         _refuse_old_data(kubectl)
-        password = secrets.token_urlsafe(32)
-        _create(kubectl, "database", {"password": password, "pg_service.conf": service_file(password)})
+        _create(kubectl, "database", database_values())
     if grafana and "secret/grafana" not in present:
         _create(kubectl, "grafana", {"password": secrets.token_urlsafe(24)})
     if "secret/service-token" in present:
@@ -47,10 +46,23 @@ def hashes(plain: str, tokens_file: Path) -> str:
     return to_file([token]).decode()
 
 
-def service_file(password: str) -> str:
-    """What libpq reads for `service=windsock`: the one place with address and password of the database."""
+def database_values() -> dict[str, str]:
+    """New passwords of the database's three users, and what libpq reads for `service=windsock` as each of them.
+
+    `owner` makes tables and deletes, `writer` adds rows, `reader` reads them.
+    """
+    passwords = {user: secrets.token_urlsafe(32) for user in ("owner", "writer", "reader")}
+    files = {
+        f"{user}.conf": service_file("windsock" if user == "owner" else f"windsock_{user}", password)
+        for user, password in passwords.items()
+    }
+    return {"password" if user == "owner" else user: password for user, password in passwords.items()} | files
+
+
+def service_file(user: str, password: str) -> str:
+    """What libpq reads for `service=windsock`."""
     return (
-        f"[windsock]\nhost=postgres.{NAMESPACE}.svc.cluster.local\nport=5432\ndbname=windsock\nuser=windsock\n"
+        f"[windsock]\nhost=postgres.{NAMESPACE}.svc.cluster.local\nport=5432\ndbname=windsock\nuser={user}\n"
         f"password={password}\nconnect_timeout=5\nkeepalives_idle=10\nkeepalives_interval=5\nkeepalives_count=3\n"
     )
 

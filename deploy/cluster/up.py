@@ -4,6 +4,7 @@ import json
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from deploy.cluster.nodes import address, ensure_nodes
 from deploy.cluster.pod_trouble import explain, replace_stuck
 from deploy.cluster.preflight import check, find_nodes
 from deploy.cluster.secrets import ensure_secrets
-from deploy.cluster.subprocesses import APPLY, Kubectl, step
+from deploy.cluster.subprocesses import APPLY, Kubectl, reason, step
 from deploy.local.processes import answers, wait_until
 
 logger = logging.getLogger(__name__)
@@ -63,6 +64,8 @@ def up(cluster: Cluster, grafana: bool = False) -> dict[str, float]:
     _load_ours(cluster, images, workers(nodes), seconds)
     with step("manifests applied", seconds):
         kubectl.apply(manifests)
+    with step("the log's users, tables and partitions", seconds):
+        _prepare_log(kubectl, images)
     with step("all pods ready", seconds):
         _wait(kubectl, (*ROLLOUTS, "deployment/grafana") if grafana else ROLLOUTS)
         _finish_metrics(cluster, kubectl)
@@ -85,9 +88,9 @@ def _remember(cluster: Cluster, told: dict[str, Any]) -> None:
 
 
 def _build(root: Path, images: Images, seconds: dict[str, float]) -> bool:
-    """Build both images where needed. Returns whether any was built now."""
+    """Build our images where needed. Returns whether any was built now."""
     built_now = False
-    for target, image in (("serving", images.serving), ("monitor", images.monitor)):
+    for target, image in asdict(images).items():
         with step(f"image {image}", seconds):
             built_now |= build(root, target, image)
     return built_now
@@ -100,8 +103,9 @@ def _load_public(cluster: Cluster, names: list[str], grafana: bool, seconds: dic
 
 
 def _load_ours(cluster: Cluster, images: Images, names: list[str], seconds: dict[str, float]) -> None:
-    with step("serving image onto both workers", seconds):
+    with step("images of service and companion onto both workers", seconds):
         load(cluster, images.serving, names)
+        load(cluster, images.companion, names)
     with step("monitor image onto the data worker", seconds):
         load(cluster, images.monitor, names[:1])
 
@@ -111,6 +115,22 @@ def _lay_foundations(cluster: Cluster, kubectl: Kubectl, grafana: bool) -> None:
     kubectl.apply(kubectl("kustomize", str(cluster.root / METRICS_SERVER)).encode())
     kubectl.apply((cluster.root / "k8s/base/namespace.yaml").read_bytes())
     ensure_secrets(kubectl, Workspace(cluster.root), grafana)
+
+
+def _prepare_log(kubectl: Kubectl, images: Images) -> None:
+    """Have the CronJob `log` work now. The services need not wait for it: their rows wait in the spools."""
+    kubectl("rollout", "status", "statefulset/postgres", "--namespace", NAMESPACE, "--timeout=120s")
+    name = f"log-{images.companion.rsplit('-', 1)[1]}"
+    place = ("--namespace", NAMESPACE)
+    kubectl("delete", "job", name, *place, "--ignore-not-found")
+    kubectl("create", "job", name, "--from=cronjob/log", *place)
+    done = kubectl.attempt("wait", "--for=condition=complete", f"job/{name}", *place, "--timeout=180s")
+    if done.returncode != 0:
+        told = kubectl.attempt("logs", f"job/{name}", "--all-containers", "--tail=3", *place).stdout.decode().strip()
+        raise Unavailable(
+            f"the log's database must take users, tables and partitions, got: {told or reason(done)}; "
+            "mend it and run this again"
+        )
 
 
 def _finish_metrics(cluster: Cluster, kubectl: Kubectl) -> None:

@@ -15,7 +15,7 @@ from deploy.cluster.manifests import render
 from tests.support.manifests import ROOT, pod_specs
 from tests.support.serving import Store
 
-IMAGES = Images("windsock/serving:1-abc", "windsock/monitor:1-def")
+IMAGES = Images("windsock/serving:1-abc", "windsock/companion:1-bcd", "windsock/monitor:1-def")
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def test_pods_are_restricted(manifests: list[Manifest]) -> None:
         assert spec["serviceAccountName"] != "default", name
         assert spec["securityContext"]["runAsNonRoot"] is True, name
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
-        for container in spec["containers"]:
+        for container in (*spec["containers"], *spec.get("initContainers", [])):
             assert container["securityContext"] == {
                 "allowPrivilegeEscalation": False,
                 "readOnlyRootFilesystem": True,
@@ -41,7 +41,11 @@ def test_pods_are_restricted(manifests: list[Manifest]) -> None:
 
 
 def test_images_are_pinned(manifests: list[Manifest]) -> None:
-    images = {container["image"] for spec in pod_specs(manifests).values() for container in spec["containers"]}
+    images = {
+        container["image"]
+        for spec in pod_specs(manifests).values()
+        for container in (*spec["containers"], *spec.get("initContainers", []))
+    }
     for image in images:
         assert re.fullmatch(r".+:[^:/]+", image), image
         assert not image.endswith(":latest"), image
@@ -68,7 +72,10 @@ def test_serving_rolls_without_a_gap(manifests: list[Manifest]) -> None:
     assert "replicas" not in spec  # the autoscaler's
     assert spec["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
     assert spec["progressDeadlineSeconds"] == 60
-    drain, flush = float(env["WINDSOCK_DRAIN_SECONDS"]), float(env["WINDSOCK_FLUSH_SECONDS"])
+    (companion,) = pod["initContainers"]
+    assert companion["restartPolicy"] == "Always"  # a sidecar: it ends after the service
+    told = {one["name"]: one["value"] for one in companion["env"]}
+    drain, flush = float(env["WINDSOCK_DRAIN_SECONDS"]), float(told["WINDSOCK_FLUSH_SECONDS"])
     # drain, the longest request, gRPC's grace, the spool
     assert pod["terminationGracePeriodSeconds"] > drain + 10 + 10 + flush
     assert 0 < 1.1 * float(env["WINDSOCK_GRPC_CONNECTION_SECONDS"]) < drain
@@ -80,6 +87,31 @@ def test_serving_rolls_without_a_gap(manifests: list[Manifest]) -> None:
     scaler = named(manifests, "HorizontalPodAutoscaler", "serving")["spec"]
     budget = named(manifests, "PodDisruptionBudget", "serving")["spec"]
     assert 1 <= budget["minAvailable"] < scaler["minReplicas"]
+
+
+def test_the_service_knows_no_database_and_its_spool_ends_before_its_volume(manifests: list[Manifest]) -> None:
+    pod = named(manifests, "Deployment", "serving")["spec"]["template"]["spec"]
+    container, (companion,) = pod["containers"][0], pod["initContainers"]
+    env = {one["name"]: one["value"] for one in container["env"]}
+    assert env["WINDSOCK_COMPANION"] == "false"
+    assert not [name for name in env if "DATABASE" in name or name.startswith("PG")]
+    mounted = {one["name"] for one in container["volumeMounts"]}
+    assert "database" not in mounted
+    assert {"database", "state"} <= {one["name"] for one in companion["volumeMounts"]}
+    limit = next(one["emptyDir"]["sizeLimit"] for one in pod["volumes"] if one["name"] == "state")
+    assert limit == "1Gi"
+    assert int(env["WINDSOCK_SPOOL_BYTES"]) <= 0.75 * 2**30
+
+
+def test_each_process_has_the_database_user_that_it_needs(manifests: list[Manifest]) -> None:
+    """Only what makes tables and deletes rows is their owner."""
+    specs = pod_specs(manifests)
+    for name, file in (("Deployment/serving", "writer.conf"), ("Deployment/monitor", "reader.conf")):
+        volumes = str(specs[name]["volumes"])
+        assert file in volumes, name
+        assert "owner.conf" not in volumes, name
+    owners = [name for name, spec in specs.items() if "owner.conf" in str(spec)]
+    assert owners == ["CronJob/log"]
 
 
 def test_no_secret_is_in_git_or_in_a_variable(manifests: list[Manifest]) -> None:
