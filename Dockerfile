@@ -67,9 +67,10 @@ COPY --from=serving-app /opt/windsock/app /opt/windsock/app
 ENV PATH=/opt/windsock/app/bin:/opt/windsock/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONPATH=/opt/windsock/app PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
     HOME=/tmp TMPDIR=/tmp BENTOML_HOME=/tmp/bentoml BENTOML_DO_NOT_TRACK=True DO_NOT_TRACK=1
-# Where the image looks, and that it answers from outside. All of it but /tmp and /state may be read-only.
+# Where the image looks, that it answers from outside, and that the companion is another image's. All of it but /tmp and /state may
+# be read-only.
 ENV WINDSOCK_STORE=/models WINDSOCK_PUBLIC_KEY=/keys/signing.pub WINDSOCK_TOKENS_FILE=/secrets/tokens.json \
-    WINDSOCK_STATE=/state WINDSOCK_HOST=0.0.0.0 WINDSOCK_METRICS_HOST=0.0.0.0
+    WINDSOCK_STATE=/state WINDSOCK_HOST=0.0.0.0 WINDSOCK_METRICS_HOST=0.0.0.0 WINDSOCK_COMPANION=false
 WORKDIR /opt/windsock/app
 USER 10001:10001
 EXPOSE 3000 3001 3002

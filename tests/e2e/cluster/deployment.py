@@ -55,17 +55,18 @@ class Serving:
     def count_ready(self) -> int:
         return sum(is_ready(pod) for pod in self.pods())
 
-    def restarts(self, name: str) -> int:
-        """How many containers of the pod have ended."""
+    def restarts(self, name: str, container: str) -> int:
+        """How often a container of the pod, or a sidecar, has been started anew."""
         (pod,) = (one for one in self.pods() if one["metadata"]["name"] == name)
-        return sum(status["restartCount"] for status in pod["status"]["containerStatuses"])
+        told = [*pod["status"]["containerStatuses"], *pod["status"].get("initContainerStatuses", [])]
+        return sum(status["restartCount"] for status in told if status["name"] == container)
 
     def wait_for_ready(self, count: int) -> None:
         wait_until(lambda: self.count_ready() >= count, f"{count} pods that are ready and stay", 60)
 
     def count_rows(self, run: str, acknowledged: set[str]) -> int:
         """How many of the acknowledged requests have their row in PostgreSQL; waits for the spools to be moved."""
-        sql = f"SELECT request_id FROM predictions WHERE request_id LIKE '{run}-%' AND row = 0"  # noqa: S608 - our own id
+        sql = f"SELECT request_id FROM predictions WHERE request_id LIKE '{run}-%'"  # noqa: S608 - our own id
         command = ("psql", "--username=windsock", "--tuples-only", "--no-align", f"--command={sql}")
         found = set[str]()
 

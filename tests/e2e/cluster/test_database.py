@@ -1,38 +1,39 @@
-"""The prediction log in PostgreSQL: away for a while, and empty when many services come at once."""
+"""The prediction log in PostgreSQL: away for a while, and what its users may do."""
 
 import json
-from uuid import uuid4
 
 from deploy.cluster.cluster import Cluster
 from tests.e2e.cluster.deployment import Serving
 from tests.e2e.cluster.load import steady_load
 
-# Eight services find an empty database at the same moment. Prints what each of them heard.
-RACE = """
+# What the companion's user of the database may do. Prints "" or the refusal by statement.
+TRY = """
 import json, sys, sqlalchemy as sa
-from concurrent.futures import ThreadPoolExecutor
-from monitoring.log.tables import connect, create_tables
-def tell(engine):
+engine = sa.create_engine("postgresql+psycopg:///?service=windsock")
+def tell(statement):
     try:
-        return create_tables(engine)
+        with engine.begin() as connection:
+            connection.execute(sa.text(statement))
     except sa.exc.SQLAlchemyError as error:
-        return str(error)
-engines = [connect(f"postgresql+psycopg:///{sys.argv[1]}?service=windsock") for _ in range(8)]
-for engine in engines:
-    engine.connect().close()
-print(json.dumps(list(ThreadPoolExecutor(8).map(tell, engines))))
+        return str(error.orig)
+    return ""
+print(json.dumps([tell(statement) for statement in sys.argv[1:]]))
 """
 
 
-def test_services_that_start_at_once_on_an_empty_database_make_its_tables_together(serving: Serving) -> None:
-    name = f"race_{uuid4().hex[:8]}"
-    psql = ("exec", "postgres-0", "--", "psql", "--quiet", "--username=windsock", "--command")
-    serving(*psql, f"CREATE DATABASE {name}")
-    try:
-        told = json.loads(serving("exec", "deployment/serving", "--", "python", "-c", RACE, name))
-    finally:
-        serving(*psql, f"DROP DATABASE {name} WITH (FORCE)")
-    assert told == [None] * 8
+def test_the_companion_adds_rows_and_neither_reads_nor_deletes_them(serving: Serving) -> None:
+    statements = [
+        "SELECT 1 FROM roles LIMIT 1",
+        "SELECT 1 FROM predictions LIMIT 1",
+        "DELETE FROM predictions",
+        "DROP TABLE predictions",
+        "SELECT 1 FROM labels LIMIT 1",
+    ]
+    told = json.loads(
+        serving("exec", "deployment/serving", "--container=companion", "--", "python", "-c", TRY, *statements)
+    )
+    assert told[0] == "", "what is desired it reads"
+    assert all("permission denied" in refusal or "must be owner" in refusal for refusal in told[1:]), told
 
 
 def test_a_pod_starts_and_serves_while_the_database_is_away(cluster: Cluster, serving: Serving) -> None:

@@ -16,11 +16,17 @@ from deploy.local.processes import answers, wait_until
 from tests.support.manifests import ROOT
 
 MB = 10**6
-LIMIT = {"serving": 450 * MB, "monitor": 1_100 * MB}
+LIMIT = {"serving": 450 * MB, "companion": 300 * MB, "monitor": 1_100 * MB}
+_NOWHERE = ("torch", "dvc", "mlflow", "pip", "setuptools")
+_SERVICE = ("bentoml", "onnxruntime", "grpc")
+_DATABASE = ("sqlalchemy", "psycopg", "alembic")
+_LEARNING = ("pandas", "evidently", "scipy", "sklearn")
 ABSENT = {
-    "serving": ("torch", "pandas", "dvc", "mlflow", "evidently", "scipy", "sklearn", "pip", "setuptools"),
-    "monitor": ("torch", "dvc", "mlflow", "pip", "setuptools"),
+    "serving": (*_NOWHERE, *_DATABASE, *_LEARNING),
+    "companion": (*_NOWHERE, *_SERVICE, *_LEARNING),
+    "monitor": (*_NOWHERE, *_SERVICE),
 }
+PRESENT = {"serving": _SERVICE, "companion": _DATABASE, "monitor": (*_DATABASE, *_LEARNING)}
 # Files of pip, of compilers and build tools, wherever they lie; names of other things that begin alike do not count.
 FORBIDDEN = r"""
 find / -xdev \( -path /proc -o -path /sys \) -prune -o \
@@ -42,7 +48,7 @@ def inside(image: str, command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.fixture(scope="module", params=["serving", "monitor"])
+@pytest.fixture(scope="module", params=["serving", "companion", "monitor"])
 def target(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -86,11 +92,7 @@ def test_no_pip_no_compiler_no_set_uid(image: str) -> None:
 def test_libraries_that_must_not_be_there(target: str, image: str) -> None:
     script = "import importlib.util as u, sys; print(*[n for n in sys.argv[1:] if u.find_spec(n)])"
     assert inside(image, f'python -c "{script}" {" ".join(ABSENT[target])}').stdout.split() == []
-    assert inside(image, f'python -c "{script}" numpy sqlalchemy psycopg').stdout.split() == [
-        "numpy",
-        "sqlalchemy",
-        "psycopg",
-    ]
+    assert inside(image, f'python -c "{script}" {" ".join(PRESENT[target])}').stdout.split() == [*PRESENT[target]]
 
 
 def test_byte_code_is_compiled_and_taken_as_it_is(image: str) -> None:

@@ -93,7 +93,6 @@ def test_the_service_knows_no_database_and_its_spool_ends_before_its_volume(mani
     pod = named(manifests, "Deployment", "serving")["spec"]["template"]["spec"]
     container, (companion,) = pod["containers"][0], pod["initContainers"]
     env = {one["name"]: one["value"] for one in container["env"]}
-    assert env["WINDSOCK_COMPANION"] == "false"
     assert not [name for name in env if "DATABASE" in name or name.startswith("PG")]
     mounted = {one["name"] for one in container["volumeMounts"]}
     assert "database" not in mounted
