@@ -84,8 +84,14 @@ class Metrics(_Declared):
         for update in self.on_refresh:
             update()
 
+    def failed(self) -> int:
+        """Prediction requests that ended otherwise than with an answer, in this process."""
+        (family,) = self.requests.collect()
+        return round(sum(s.value for s in family.samples if s.name.endswith("_total") and s.labels["code"] != "ok"))
+
     def _count_requests(self, schema: Schema) -> None:
         requests = self._counter("requests", "Prediction requests, by how they ended.", ("protocol", "code"))
+        self.requests = requests
         rows = self._counter("rows", "Rows that were scored.", ("protocol",))
         seconds = self._histogram(
             "request_seconds", "From a prediction request's last byte to its answer.", LATENCY_EDGES, ("protocol",)

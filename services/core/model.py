@@ -1,5 +1,8 @@
 """One verified model, loaded and warmed up."""
 
+import threading
+import time
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -15,6 +18,39 @@ from contracts.schema import Category, Numeric
 RUN_ROWS: Final = 1_024
 _WARM_UP_ROWS: Final = (1, 2, 64, 1_024)
 _KNOWN_STRINGS: Final = 4_096  # categories that were looked at once, and need no second look
+
+
+@dataclass(slots=True)
+class Usage:
+    """What a model has done in this process since it was loaded.
+
+    Attributes:
+        runs: calls of ONNX Runtime, `rows` of all of them.
+        requests: those that it answered; nanoseconds of all of them from the arrival of the last byte to the run, and
+            of their runs. Requests that were scored together have each the whole time of their run.
+        last_ns: when it last ran, since 1970; 0: never.
+    """
+
+    runs: int = 0
+    rows: int = 0
+    requests: int = 0
+    before_ns: int = 0
+    run_ns: int = 0
+    last_ns: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def add_run(self, rows: int) -> None:
+        with self._lock:
+            self.runs += 1
+            self.rows += rows
+            self.last_ns = time.time_ns()
+
+    def add_requests(self, requests: int, before: float, run: float) -> None:
+        """Times in seconds, of all these requests together."""
+        with self._lock:
+            self.requests += requests
+            self.before_ns += round(before * 1e9)
+            self.run_ns += round(run * 1e9)
 
 
 class Model:
@@ -40,7 +76,9 @@ class Model:
         self._shortest = min(f.max_length for f in self.schema.category)
         self._known: set[str] = set()
         self._session = _load(artifact)
+        self.usage = Usage()
         self._warm_up()
+        self.usage = Usage()  # without the warm-up
 
     def check(self, numeric: Numeric, category: Category) -> None:
         """Refuse rows outside the schema.
@@ -86,6 +124,7 @@ class Model:
 
     def _run(self, numeric: Numeric, category: Category) -> NDArray[np.float32]:
         scores: NDArray[np.float32] = self._session.run([OUTPUT], {INPUT_NUMERIC: numeric, INPUT_CATEGORY: category})[0]
+        self.usage.add_run(len(scores))
         return scores
 
     def _warm_up(self) -> None:

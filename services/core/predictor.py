@@ -132,7 +132,7 @@ class Predictor:
     def _answer(self, given: list[Given], numeric: Numeric, category: Category) -> list[Outcome]:
         """Score with the one model that all of these have, write, count."""
         role, model = given[0][2:]
-        received_us = now_us()
+        received_us, begun = now_us(), time.perf_counter()
         scores = model.run(numeric, category)
         moment = time.perf_counter()
         frames: list[bytes] = []
@@ -151,6 +151,8 @@ class Predictor:
         sizes = [len(request.numeric) for request, _, _, _ in given]
         self._metrics.of[given[0][0].protocol].ok(numeric, category, scores, sizes)
         self._metrics.scored[role](len(scores))
+        before = sum(begun - request.started for request, *_ in given)
+        model.usage.add_requests(len(given), before, len(given) * (moment - begun))
         return answers
 
     def label(self, labels: list[Label], delays: Sequence[float]) -> None:

@@ -40,7 +40,7 @@ class Calls(grpc.GenericRpcHandler):
 
     def __init__(self, predictor: Predictor, edge: Edge, metrics: Metrics, infer: Infer, threads: Threads) -> None:
         self._predictor, self._edge, self._threads = predictor, edge, threads
-        self._errors = metrics.of["grpc"].errors
+        self._metrics = metrics
         self._tensors = ModelTensors(predictor.schema)
         self._small = ThreadPoolExecutor(SMALL_THREADS, "grpc-small")
         self._reflecting = ThreadPoolExecutor(REFLECTION_THREADS, "grpc-reflection")
@@ -69,6 +69,8 @@ class Calls(grpc.GenericRpcHandler):
             "ModelReady": (pb.ModelReadyRequest, "read", self._model_ready),
             "ServerMetadata": (pb.ServerMetadataRequest, "read", self._server_metadata),
             "ModelMetadata": (pb.ModelMetadataRequest, "read", self._model_metadata),
+            "ModelConfig": (pb.ModelConfigRequest, "read", self._model_config),
+            "ModelStatistics": (pb.ModelStatisticsRequest, "read", self._model_statistics),
         }
         return {f"/{SERVICE}/{name}": self._small_call(*call) for name, call in calls.items()}
 
@@ -118,7 +120,7 @@ class Calls(grpc.GenericRpcHandler):
             refuse(context, error)
 
     def _refuse_overload(self, _: Iterator[bytes], context: Context) -> NoReturn:
-        self._errors["overloaded"]()
+        self._metrics.of["grpc"].errors["overloaded"]()
         refuse(context, Overloaded(f"at most {MAX_WAITING} calls may wait, got one more; try again later"))
 
     def _server_ready(self, _: pb.ServerReadyRequest, __: Context) -> pb.ServerReadyResponse:
@@ -134,6 +136,16 @@ class Calls(grpc.GenericRpcHandler):
     def _model_metadata(self, asked: pb.ModelMetadataRequest, _: Context) -> pb.ModelMetadataResponse:
         check_model(self._predictor, asked.name, asked.version)
         return pb.ModelMetadataResponse(**msgspec.to_builtins(metadata.model(self._predictor, self._tensors)))
+
+    def _model_config(self, asked: pb.ModelConfigRequest, _: Context) -> pb.ModelConfigResponse:
+        check_model(self._predictor, asked.name, asked.version)
+        config = metadata.model_config(self._predictor, self._tensors)
+        return pb.ModelConfigResponse(config=msgspec.to_builtins(config))
+
+    def _model_statistics(self, asked: pb.ModelStatisticsRequest, _: Context) -> pb.ModelStatisticsResponse:
+        check_model(self._predictor, asked.name or self._predictor.name, asked.version)
+        found = metadata.statistics(self._predictor, self._metrics, asked.version)
+        return pb.ModelStatisticsResponse(**msgspec.to_builtins(found))
 
 
 def _on(pool: ThreadPoolExecutor, behaviour: Callable[..., Any]) -> Callable[..., Any]:

@@ -28,6 +28,7 @@ MESSAGE_SECONDS: Final = 10.0  # until a message has come
 class _Seen:
     """What is known of a call by now."""
 
+    started: float  # `perf_counter` when its message was complete; at first, when it began
     caller: str = ""
     request_id: str = ""
     answer: Answer | None = None
@@ -46,7 +47,7 @@ class Infer:
         self._metrics = metrics.of["grpc"]
 
     def __call__(self, messages: Iterator[bytes], context: Context) -> bytes:
-        started, seen = time.perf_counter(), _Seen()
+        seen = _Seen(time.perf_counter())
         metrics = self._metrics
         metrics.begin()
         try:
@@ -56,24 +57,24 @@ class Infer:
             raise
         except Exception as error:  # noqa: BLE001 - the edge of the service: whatever it is, the client gets an answer
             code, text = describe(error)
-            took = round((time.perf_counter() - started) * 1e6)
+            took = round((time.perf_counter() - seen.started) * 1e6)
             refused("grpc", code, text, seen.request_id, seen.caller, took)
             metrics.errors[code]()
             abort(context, code, text)
         finally:
-            metrics.end([(time.perf_counter() - started, "" if seen.answer is None else seen.answer.id)])
+            metrics.end([(time.perf_counter() - seen.started, "" if seen.answer is None else seen.answer.id)])
 
     def _answer(self, messages: Iterator[bytes], context: Context, seen: _Seen) -> bytes:
         caller = self._edge.check(context, "predict")
         seen.caller = caller.name
         caller.take(0)
         content = self._edge.reader.read(messages, context, MESSAGE_SECONDS)
-        started = time.perf_counter()
+        seen.started = time.perf_counter()
         with self._sizes.holding(len(content)):
             message = parse(pb.ModelInferRequest, content)
             seen.request_id = message.id
             check_model(self._predictor, message.model_name, message.model_version)
-            request = decode(message, self._tensors, started, caller.name)
+            request = decode(message, self._tensors, seen.started, caller.name)
             caller.take(len(request.numeric))
             check_awaited(context)
             seen.answer = self._predictor.predict(request)

@@ -12,8 +12,10 @@ from services.core.model import Model
 from services.core.predictor import Predictor
 
 SERVER_NAME: Final = "windsock"
-EXTENSIONS: Final = ("binary_tensor_data",)
+EXTENSIONS: Final = ("binary_tensor_data", "model_configuration", "statistics")
 PLATFORM: Final = "onnx_onnxv1"
+BACKEND: Final = "onnxruntime"
+DATA_TYPES: Final = {"FP32": "TYPE_FP32", "BYTES": "TYPE_STRING"}  # as the model configuration names them
 
 
 def check_outputs(names: Sequence[str]) -> None:

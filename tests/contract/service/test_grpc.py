@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -79,6 +80,43 @@ def test_metadata_is_the_same_on_both(server: Server, stub: Any, token: Any) -> 
     assert stub.ModelReady(pb.ModelReadyRequest(name="flight-delay", version=model.versions[0]), metadata=token).ready
 
 
+def test_the_configuration_says_what_a_request_may_have(stub: Any, token: Any) -> None:
+    config = stub.ModelConfig(pb.ModelConfigRequest(name="flight-delay"), metadata=token).config
+    model = stub.ModelMetadata(pb.ModelMetadataRequest(name="flight-delay"), metadata=token)
+    assert (config.name, config.platform, config.max_batch_size) == (model.name, model.platform, MAX_ROWS)
+    # The rows are the batch: they are not among the dimensions.
+    assert [(t.name, [-1, *t.dims]) for t in config.input] == [(t.name, list(t.shape)) for t in model.inputs]
+    assert [pb.DataType.Name(t.data_type) for t in config.input] == ["TYPE_FP32", "TYPE_STRING"]
+    (output,) = config.output
+    assert (output.name, [-1, *output.reshape.shape]) == (model.outputs[0].name, list(model.outputs[0].shape))
+
+
+def test_statistics_count_requests_rows_and_time(stub: Any, token: Any) -> None:
+    def statistics(**of: str) -> pb.ModelStatistics:
+        (found,) = stub.ModelStatistics(pb.ModelStatisticsRequest(**of), metadata=token).model_stats
+        return found  # type: ignore[no-any-return] # the stub is generated without types
+
+    (version,) = stub.ModelMetadata(pb.ModelMetadataRequest(name="flight-delay"), metadata=token).versions
+    before = statistics(name="flight-delay")
+    for count in (1, 1_500):  # the second in two runs
+        stub.ModelInfer(proto(*rows(count)), metadata=token)
+    refusal(lambda: stub.ModelInfer(pb.ModelInferRequest(), metadata=token), Code.NOT_FOUND)
+    after = statistics()
+    assert statistics(name="flight-delay", version=version) == after
+    assert (after.name, int(after.version)) == ("flight-delay", int(version, 16))
+    assert after.inference_count - before.inference_count == 1_501
+    assert after.execution_count - before.execution_count == 3
+    assert 0 <= time.time() - after.last_inference / 1_000 < 60
+    old, new = before.inference_stats, after.inference_stats
+    assert new.success.count - old.success.count == 2
+    assert new.fail.count - old.fail.count == 1
+    spent = {name: getattr(new, name).ns - getattr(old, name).ns for name in ("success", "queue", "compute_infer")}
+    assert spent["success"] == spent["queue"] + spent["compute_infer"]
+    assert all(0 < nanoseconds < 60e9 for nanoseconds in spent.values())
+    refusal(lambda: statistics(name="other"), Code.NOT_FOUND)
+    refusal(lambda: statistics(name="flight-delay", version="1"), Code.NOT_FOUND)
+
+
 def test_id_and_version_come_back(stub: Any, token: Any) -> None:
     answer = stub.ModelInfer(proto(NUMERIC, CATEGORY, id="mine"), metadata=token)
     assert answer.id == "mine"
@@ -112,6 +150,8 @@ def test_no_token_no_answer(stub: Any, metadata: Any) -> None:
         lambda: stub.ModelMetadata(pb.ModelMetadataRequest(name="flight-delay"), metadata=metadata),
         lambda: stub.ModelReady(pb.ModelReadyRequest(name="flight-delay"), metadata=metadata),
         lambda: stub.ServerMetadata(pb.ServerMetadataRequest(), metadata=metadata),
+        lambda: stub.ModelConfig(pb.ModelConfigRequest(name="flight-delay"), metadata=metadata),
+        lambda: stub.ModelStatistics(pb.ModelStatisticsRequest(), metadata=metadata),
     ]
     for call in calls:
         assert "authorization" in refusal(call, Code.UNAUTHENTICATED)

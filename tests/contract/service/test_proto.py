@@ -33,6 +33,23 @@ FIELDS = {
         "bool_contents": 1, "int_contents": 2, "int64_contents": 3, "uint_contents": 4, "uint64_contents": 5,
         "fp32_contents": 6, "fp64_contents": 7, "bytes_contents": 8,
     },
+    # From Triton's grpc_service.proto and model_config.proto, as far as they are used here.
+    "ModelConfigRequest": {"name": 1, "version": 2},
+    "ModelConfigResponse": {"config": 1},
+    "ModelConfig": {"name": 1, "platform": 2, "backend": 17, "max_batch_size": 4, "input": 5, "output": 6},
+    "ModelInput": {"name": 1, "data_type": 2, "dims": 4},
+    "ModelOutput": {"name": 1, "data_type": 2, "dims": 3, "reshape": 5},
+    "ModelTensorReshape": {"shape": 1},
+    "ModelStatisticsRequest": {"name": 1, "version": 2},
+    "ModelStatisticsResponse": {"model_stats": 1},
+    "ModelStatistics": {
+        "name": 1, "version": 2, "last_inference": 3, "inference_count": 4, "execution_count": 5, "inference_stats": 6,
+    },
+    "InferStatistics": {
+        "success": 1, "fail": 2, "queue": 3, "compute_input": 4, "compute_infer": 5, "compute_output": 6,
+        "cache_hit": 7, "cache_miss": 8,
+    },
+    "StatisticDuration": {"count": 1, "ns": 2},
 }  # fmt: skip
 TENSOR = {"name": 1, "datatype": 2, "shape": 3}
 NESTED = {
@@ -42,6 +59,7 @@ NESTED = {
     "ModelInferResponse.InferOutputTensor": TENSOR | {"parameters": 4, "contents": 5},
 }
 CALLS = ["ServerLive", "ServerReady", "ModelReady", "ServerMetadata", "ModelMetadata", "ModelInfer"]
+CALLS += ["ModelConfig", "ModelStatistics"]
 
 
 def test_regenerating_changes_nothing(tmp_path: Path) -> None:
@@ -63,6 +81,7 @@ def test_numbers_are_the_protocols() -> None:
         assert {f.name: f.number for f in message.DESCRIPTOR.fields} == fields, name
     service = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
     assert [method.name for method in service.methods] == CALLS
+    assert dict(pb.DataType.items()) == {"TYPE_INVALID": 0, "TYPE_FP32": 11, "TYPE_STRING": 13}
     kinds = pb.InferTensorContents.DESCRIPTOR.fields_by_name
     assert kinds["fp32_contents"].type == FieldDescriptor.TYPE_FLOAT
     assert kinds["uint_contents"].type == FieldDescriptor.TYPE_UINT32
