@@ -3,6 +3,7 @@
 import errno
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,27 @@ def test_damage_in_a_segment_that_is_held_is_told_once_a_frame_follows(tmp_path:
     appending.append(one, 1)
     (segment,) = list_segments(tmp_path)
     assert len(read(segment, len(one)).damaged) == 1
+    appending.close()
+
+
+def test_what_is_cut_off_while_it_is_read_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write that failed is taken back under the reader's eyes: it may see zeros."""
+    appending = Spool(tmp_path, LIMIT)
+    one = predictions_frame(prediction("a"))
+    appending.append(one, 1)
+    (segment,) = list_segments(tmp_path)
+    with segment.path.open("ab") as file:
+        file.write(one[:-100])
+    (segment,) = list_segments(tmp_path)
+    real = os.pread
+
+    def late(descriptor: int, count: int, offset: int) -> bytes:
+        os.truncate(segment.path, len(one))
+        return real(descriptor, count, offset).ljust(count, b"\0")
+
+    monkeypatch.setattr(os, "pread", late)
+    chunk = read(replace(segment, held=False), 0)
+    assert (len(chunk.frames), chunk.damaged, chunk.end) == (1, [], len(one))
     appending.close()
 
 

@@ -1,6 +1,6 @@
 """A process that appends as a service does: several threads, until it is killed.
 
-    python writer.py <folder> <limit> <threads> <frames a second and thread, 0: as fast as it can>
+    python writer.py <folder> <limit> <bytes of a segment> <threads> <frames a second and thread, 0: as fast as it can>
 
 Writes `<id>` for each frame that is acknowledged, and `!` for each that the spool refused, one a line.
 """
@@ -18,8 +18,8 @@ from tests.unit.monitoring.spool.conftest import prediction
 
 
 def main() -> None:
-    folder, limit, threads, rate = Path(sys.argv[1]), *(int(word) for word in sys.argv[2:5])
-    spool.SEGMENT_BYTES = 200_000  # type: ignore[misc] # so that a second has several rotations
+    folder, limit, segment, threads, rate = Path(sys.argv[1]), *(int(word) for word in sys.argv[2:6])
+    spool.SEGMENT_BYTES = segment  # type: ignore[misc] # so that a second has several rotations
     appending = Spool(folder, limit)
 
     def append(thread: int) -> None:
