@@ -32,11 +32,11 @@ from contracts.reports.monitoring import (
     Window,
 )
 from contracts.schema import Schema
-from contracts.store import load_champion
 from contracts.workspace import Workspace
 from monitoring.log.reader import newest_models, read_newest, read_predictions
 from monitoring.monitor import results
 from monitoring.monitor.calendar import month_instants, wanted_months
+from monitoring.monitor.champion import champion_in_force
 from monitoring.monitor.drift import Sample
 from monitoring.monitor.summary import summarise
 
@@ -80,7 +80,7 @@ def run(
         metrics_url: of the service, for its errors since it started; None leaves them unknown.
         first: first month, "2013-07", inclusive; None is the log's first, of the newest `calendar.MONTHS`.
         last: last month, inclusive; None is the log's last.
-        store: of released models; its champion tells schema, inputs and quality that were promised.
+        store: of released models; the champion in force tells schema, inputs and quality that were promised.
 
     Raises:
         ArtifactInvalid: no champion, or one that does not verify.
@@ -89,7 +89,7 @@ def run(
         Unavailable: the database takes no result.
     """
     workspace = Workspace(root)
-    champion = _champion(workspace, store, public_key)
+    champion = _champion(workspace, store, public_key, database_url)
     now = datetime.now(UTC)
     pages: Pages = {}
     names = wanted_months(database_url, champion.schema.calendar, first, last)
@@ -115,8 +115,8 @@ def run(
     return report
 
 
-def _champion(workspace: Workspace, store: Path, public_key: Path) -> Champion:
-    artifact = load_champion(store, public_key)
+def _champion(workspace: Workspace, store: Path, public_key: Path, database_url: str) -> Champion:
+    artifact = champion_in_force(store, public_key, database_url)
     sample = unpack(artifact.reference, artifact.schema)
     return Champion(artifact, Sample(sample.numeric, sample.category), load_objectives(workspace.objectives))
 

@@ -107,6 +107,7 @@ def test_every_worker_follows_within_two_seconds(service: Service) -> None:
     began = time.monotonic()
     result = service.models("set", "--challenger", service.second, "--weight", "0.5", "--reason", "a try")
     seconds = time.monotonic() - began
+    logger.info("%.2f s until both workers had loaded it and said so", seconds)
     assert result.exit_code == 0, result.output
     assert result.output.count(": loaded") == 2
     assert seconds < FOLLOW_SECONDS
