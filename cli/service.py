@@ -11,7 +11,7 @@ from contracts.settings.tokens import SCOPES, Scope
 
 # Options under their own names: not those between launcher and workers, nor the one renamed below.
 _OPTIONS: Final = ServiceSettings.model_fields.keys() - {"lifeline", "metrics_folder", "database_url"}
-_COMPANION: Final = ("root", "state", "store", "public_key", "flush_seconds", "retention_days")
+_COMPANION: Final = ("root", "state", "store", "public_key", "flush_seconds", "retention_days", "log_format")
 
 
 @click.command()
@@ -80,6 +80,9 @@ def companion(settings: ServiceSettings) -> None:
     The roles' models come with them. `windsock serve` starts one. In a pod it is a container of its own, beside the
     service's, on the same state.
     """
+    from contracts.settings.logs import set_up
     from services.companion.companion import run
+
+    set_up(settings.log_format)
 
     run(settings)

@@ -3,6 +3,7 @@
 import itertools
 import secrets
 import time
+import typing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -86,6 +87,22 @@ class Answer:
     id: str
     role: Role
     model: "Model"
+
+
+class Trace(typing.Protocol):
+    """Told of each request that ended, when traces are on."""
+
+    def __call__(
+        self, name: str, started: float, code: str, *, answer: Answer | None, request_id: str, caller: str, parent: str
+    ) -> None:
+        """Tell.
+
+        Args:
+            name: protocol and call.
+            started: `perf_counter` when it began.
+            code: of `contracts.errors`, or ok.
+            parent: W3C's `traceparent`, as the client sent it; "": none.
+        """
 
 
 def to_frame(

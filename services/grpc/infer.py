@@ -12,7 +12,7 @@ from monitoring.metrics.declared import Metrics
 from services.core.admission import Budget
 from services.core.predictor import Predictor
 from services.core.refusals import refused
-from services.core.request import Answer
+from services.core.request import Answer, Trace
 from services.core.status import describe
 from services.generated import open_inference_pb2 as pb
 from services.grpc.edge import Edge, abort, parse
@@ -31,6 +31,7 @@ class _Seen:
     started: float  # `perf_counter` when its message was complete; at first, when it began
     caller: str = ""
     request_id: str = ""
+    code: str = "ok"
     answer: Answer | None = None
 
 
@@ -39,9 +40,11 @@ class Infer:
 
     Args:
         sizes: bytes that may be in flight; see `ServiceSettings.max_bytes_in_flight`.
+        trace: told of each call; None: traces are off.
     """
 
-    def __init__(self, predictor: Predictor, edge: Edge, metrics: Metrics, sizes: Budget) -> None:
+    def __init__(self, predictor: Predictor, edge: Edge, metrics: Metrics, sizes: Budget, trace: Trace | None) -> None:
+        self._trace = trace
         self._predictor, self._edge, self._sizes = predictor, edge, sizes
         self._tensors = ModelTensors(predictor.schema)
         self._metrics = metrics.of["grpc"]
@@ -53,16 +56,32 @@ class Infer:
         try:
             return self._answer(messages, context, seen)
         except grpc.RpcError:  # the client has gone, or the message was too large
+            seen.code = "deadline_exceeded"
             metrics.errors["deadline_exceeded"]()
             raise
         except Exception as error:  # noqa: BLE001 - the edge of the service: whatever it is, the client gets an answer
             code, text = describe(error)
+            seen.code = code
             took = round((time.perf_counter() - seen.started) * 1e6)
             refused("grpc", code, text, seen.request_id, seen.caller, took)
             metrics.errors[code]()
             abort(context, code, text)
         finally:
+            if self._trace is not None:
+                self._tell(self._trace, context, seen)
             metrics.end([(time.perf_counter() - seen.started, "" if seen.answer is None else seen.answer.id)])
+
+    def _tell(self, trace: Trace, context: Context, seen: _Seen) -> None:
+        parent = next((value for name, value in context.invocation_metadata() if name == "traceparent"), "")
+        trace(
+            "grpc ModelInfer",
+            seen.started,
+            seen.code,
+            answer=seen.answer,
+            request_id=seen.request_id if seen.answer is None else seen.answer.id,
+            caller=seen.caller,
+            parent=parent if isinstance(parent, str) else "",
+        )
 
     def _answer(self, messages: Iterator[bytes], context: Context, seen: _Seen) -> bytes:
         caller = self._edge.check(context, "predict")

@@ -13,7 +13,7 @@ from monitoring.metrics.declared import Metrics
 from services.core.admission import Budget
 from services.core.auth import Guard
 from services.core.predictor import Predictor
-from services.core.request import MAX_BYTES
+from services.core.request import MAX_BYTES, Trace
 from services.grpc.calls import Calls
 from services.grpc.edge import SERVICE, Edge
 from services.grpc.infer import Infer
@@ -31,6 +31,7 @@ class GrpcServer:
         connection_seconds: see `ServiceSettings.grpc_connection_seconds`.
         shared_port: other workers listen on it, too, and the kernel spreads connections over them.
         credentials: for TLS; None is plain text.
+        trace: told of each prediction; None: traces are off.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class GrpcServer:
         connection_seconds: float,
         shared_port: bool,
         credentials: grpc.ServerCredentials | None = None,
+        trace: Trace | None = None,
     ) -> None:
         options = [
             ("grpc.max_receive_message_length", MAX_BYTES),
@@ -56,7 +58,7 @@ class GrpcServer:
             ]
         self._threads = Threads(THREADS)
         self._edge = Edge(guard)
-        infer = Infer(predictor, self._edge, metrics, sizes)
+        infer = Infer(predictor, self._edge, metrics, sizes, trace)
         self._calls = Calls(predictor, self._edge, metrics, infer, self._threads)
         self._server = grpc.server(
             self._threads,  # type: ignore[arg-type] # the library wants no more of it than `submit`

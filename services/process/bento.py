@@ -14,8 +14,7 @@ import bentoml
 from _bentoml_sdk import Service
 
 from contracts.errors import WindsockError
-from contracts.settings import ServiceSettings, load
-from services.process import logs
+from contracts.settings import ServiceSettings, load, logs
 from services.rest import hot
 
 if TYPE_CHECKING:

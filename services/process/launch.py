@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import Final
 
 from contracts.errors import Unavailable
-from contracts.settings import ServiceSettings, clean_environment, to_environment
+from contracts.settings import ServiceSettings, clean_environment, logs, to_environment
 from contracts.settings.ports import bind, check_free
 from contracts.settings.tokens import default_token, ensure_token, read_token, read_tokens
 from contracts.store import load_champion
 from contracts.store.state import State
 from monitoring.metrics.log import LogMetrics
-from services.process import logs
 from services.process.child import Command
 from services.process.supervisor import EarlyEnd, Supervisor
 from services.process.tls import read_certificate
+from services.process.tracing import check_tracing
 from services.process.worker_metrics import merged_metrics
 
 logger = logging.getLogger(__name__)
@@ -51,6 +51,7 @@ def serve(settings: ServiceSettings) -> int:
     check_free("grpc_port", settings.host, settings.grpc_port, "--grpc-port")
     check_free("metrics_port", settings.metrics_host, settings.metrics_port, "--metrics-port")
     read_certificate(settings)
+    check_tracing(settings)
     _check_spool(settings.spool)
     if settings.auth:
         _ensure_tokens(settings)

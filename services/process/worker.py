@@ -32,6 +32,7 @@ from services.core.predictor import Predictor
 from services.core.shadow import Shadow
 from services.grpc.server import GrpcServer
 from services.process.tls import follow_on_rest, read_certificate
+from services.process.tracing import start_tracing
 from services.rest.app import Rest
 from services.rest.hot import HotProtocol, close_idle
 
@@ -64,7 +65,8 @@ class Worker:
         self._guard, self._certificate = guard, read_certificate(settings)
         large_requests = LargeRequests(metrics)
         bytes_in_flight = Budget("bytes of bodies", settings.max_bytes_in_flight)
-        self.rest = Rest(self.predictor, guard, metrics, large_requests, bytes_in_flight)
+        self._tracing = start_tracing(settings)
+        self.rest = Rest(self.predictor, guard, metrics, large_requests, bytes_in_flight, self._tracing)
         try:
             self._grpc = GrpcServer(
                 self.predictor,
@@ -75,6 +77,7 @@ class Worker:
                 connection_seconds=settings.grpc_connection_seconds,
                 shared_port=settings.workers > 1,
                 credentials=None if self._certificate is None else self._certificate.for_grpc(),
+                trace=self._tracing,
             )
             self._metrics_server: WSGIServer | None = None
             if settings.metrics_folder is None:
@@ -129,6 +132,8 @@ class Worker:
         await asyncio.to_thread(self._shadow.stop)
         self._follower.stop()
         self._spool.close()
+        if self._tracing is not None:
+            await asyncio.to_thread(self._tracing.stop)
         self._metrics.refresh()
         if self._metrics_server is not None:
             self._metrics_server.shutdown()

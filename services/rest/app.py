@@ -5,24 +5,22 @@ It routes, reads bodies and maps errors; `json_infer` and `records` know the for
 
 import re
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
-from contracts.errors import InvalidInput, NotFound, Overloaded
+from contracts.errors import InvalidInput, NotFound
 from contracts.settings import ServiceSettings
 from monitoring.metrics.declared import Metrics
 from services.core.admission import LARGE_BYTES, Budget, Held, LargeRequests
 from services.core.auth import Caller, Guard
 from services.core.predictor import Predictor
-from services.core.refusals import refused
-from services.core.request import PredictionRequest, to_us
-from services.core.status import STATUS, describe
+from services.core.request import PredictionRequest, Trace, to_us
 from services.rest import docs_page, openapi
-from services.rest.asgi import Disconnected, Header, Incoming, Receive, Scope, Send, read_body
+from services.rest.asgi import Disconnected, Incoming, Receive, Scope, Send, read_body
 from services.rest.hot import Hot
-from services.rest.routes import Call, ErrorAnswer, Reply, Route
+from services.rest.routes import Call, Reply, Route, refusal, wrong_encoding, wrong_method
 from services.rest.turn import Path, Turn
 from services.wire import json_infer, metadata
 from services.wire.decode_errors import DecodeErrors, describe_decode_error
@@ -48,8 +46,9 @@ class Rest:
         metrics: Metrics,
         large_requests: LargeRequests,
         bytes_in_flight: Budget,
+        trace: Trace | None = None,
     ) -> None:
-        self._predictor = predictor
+        self._predictor, self._trace = predictor, trace
         self._bytes = bytes_in_flight
         self._tensors = ModelTensors(predictor.schema)
         self._records = Records(predictor.schema)
@@ -88,11 +87,14 @@ class Rest:
             batch_rows=settings.batch_rows,
             delay_us=settings.batch_delay_us,
             max_rows=settings.max_rows_in_flight,
+            trace=self._trace,
         )
         paths = {
-            b"/v1/predict": Path(quick_records(self._records, numbers), encode_answer, self._alone(self._predict)),
+            b"/v1/predict": Path(
+                quick_records(self._records, numbers), encode_answer, self._alone(self._predict), "rest predict"
+            ),
             f"/v2/models/{predictor.name}/infer".encode(): Path(
-                quick_infer(self._tensors), json_infer.encode_json, self._alone(self._infer)
+                quick_infer(self._tensors), json_infer.encode_json, self._alone(self._infer), "rest infer"
             ),
         }
         return Hot(paths, turn, self._guard, predictor, LARGE_BYTES)
@@ -113,16 +115,20 @@ class Rest:
         Args:
             caller: name of the token, and `request_id` of the request; "" where they are not known.
         """
-        code, reply = _refusal(error, caller, request_id, started)
+        code, reply = refusal(error, caller, request_id, started)
         self._metrics.errors[code]()
         return reply
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = Incoming(receive)
+        call = Call(dict(scope["headers"]), scheme=scope.get("scheme", "http"))
+        route = self._route(scope["path"], call)
         try:
-            reply = await self._answer(scope, body.receive)
+            reply = await self._answer(route, scope["method"], call, body.receive)
         except Disconnected:
             return
+        if self._trace is not None and (route is None or route.need is not None):
+            self._tell(self._trace, route, call, reply)
         headers = [
             (b"content-type", reply.content_type),
             (b"content-length", str(len(reply.body)).encode()),
@@ -140,21 +146,30 @@ class Rest:
         else:
             await send({"type": "http.response.body", "body": reply.body})
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Reply:
-        call = Call(dict(scope["headers"]), scheme=scope.get("scheme", "http"))
-        route = self._route(scope["path"], call)
+    def _tell(self, trace: Trace, route: Route | None, call: Call, reply: Reply) -> None:
+        trace(
+            "rest" if route is None else f"rest {route.handler.__name__.removeprefix('_')}",
+            call.started,
+            reply.code,
+            answer=reply.answer,
+            request_id=reply.request_id or call.request_id,
+            caller=call.caller.name,
+            parent=call.headers.get(b"traceparent", b"").decode("latin-1"),
+        )
+
+    async def _answer(self, route: Route | None, method: str, call: Call, receive: Receive) -> Reply:
         if route is None or not route.predicts:
             try:
-                return await self._run(route, scope["method"], call, receive)
+                return await self._run(route, method, call, receive)
             except Disconnected:
                 raise
             except Exception as error:  # noqa: BLE001 - the edge of the service: an unknown error must not leave it
-                return _refusal(error, call.caller.name, call.request_id, call.started)[1]
+                return refusal(error, call.caller.name, call.request_id, call.started)[1]
         metrics = self._metrics
         metrics.begin()
         request_id = ""
         try:
-            reply = await self._run(route, scope["method"], call, receive)
+            reply = await self._run(route, method, call, receive)
             request_id = reply.request_id
             return reply
         except Disconnected:
@@ -180,12 +195,11 @@ class Rest:
         if route is None:
             raise NotFound("the path must be one of the OpenAPI document's, got another one; see /openapi.json")
         if method != route.method and (method, route.method) != ("HEAD", "GET"):  # uvicorn leaves out a HEAD's body
-            text = f"the method must be {route.method}, got {method}; see /openapi.json"
-            return Reply(405, _encode(ErrorAnswer(text)), headers=((b"allow", route.method.encode()),))
+            return wrong_method(route, method)
         if method != "POST":
             return route.handler(call)
-        if (refusal := _refuse_encoding(call.headers)) is not None:
-            return refusal
+        if (refused := wrong_encoding(call.headers)) is not None:
+            return refused
         with Held(self._bytes) as held:
             call.body = await read_body(call.headers, receive, held)
             call.started = time.perf_counter()
@@ -269,25 +283,6 @@ class Rest:
         base = f"{call.scheme}://{call.headers.get(b'host', b'127.0.0.1:3000').decode('latin-1')}"
         page = docs_page.page(self._document, base, self._predictor.schema)
         return Reply(200, page, b"text/html; charset=utf-8", docs_page.HEADERS)
-
-
-def _refusal(error: Exception, caller: str, request_id: str, started: float) -> tuple[Any, Reply]:
-    code, text = describe(error)
-    refused("rest", code, text, request_id, caller, round((time.perf_counter() - started) * 1e6))
-    headers: tuple[Header, ...] = ((b"www-authenticate", b"Bearer"),) if code == "unauthenticated" else ()
-    if isinstance(error, Overloaded):
-        headers = ((b"retry-after", str(error.retry_after).encode()),)
-    return code, Reply(STATUS[code][0], _encode(ErrorAnswer(text)), headers=headers)
-
-
-def _refuse_encoding(headers: Mapping[bytes, bytes]) -> Reply | None:
-    """Bodies come as they are, whole or in chunks: the refusal of any other; None: it is one of these."""
-    for name, plain, status in ((b"content-encoding", b"identity", 415), (b"transfer-encoding", b"chunked", 501)):
-        found = headers.get(name, plain)
-        if found.strip().lower() != plain:
-            told = f"`{name.decode().title()}` must be {plain.decode()}, got {found[:32]!r}; send the body as it is"
-            return Reply(status, _encode(ErrorAnswer(told)), headers=((b"connection", b"close"),))
-    return None
 
 
 def _as_length(value: bytes) -> int:

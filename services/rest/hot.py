@@ -27,7 +27,6 @@ _SPECIAL: Final = frozenset(
         b"inference-header-content-length",
         b"expect",
         b"upgrade",
-        b"traceparent",
     )
 )
 
@@ -61,6 +60,7 @@ class HotProtocol(HttpToolsProtocol):
         self._path: Path | None = None  # of the hot request that is being read
         self._caller: Caller | Exception | None = None
         self._body = b""
+        self._parent = b""  # W3C's traceparent, when traces are on
         self._unanswered = 0  # hot requests that wait for the end of the turn
         self.began: float | None = None  # when the request that is being read did
         self.idle_since: float | None = time.monotonic()  # None: a request is being read or answered
@@ -106,6 +106,8 @@ class HotProtocol(HttpToolsProtocol):
             return None
         try:
             self._caller = hot.guard.check(headers.get(b"authorization"), "predict")
+            if hot.turn.trace is not None:
+                self._parent = headers.get(b"traceparent", b"")
         except Exception as error:  # noqa: BLE001 - told to the client when the body has been read
             self._caller = error
         return path
@@ -131,7 +133,7 @@ class HotProtocol(HttpToolsProtocol):
             return
         self._path = None
         self._unanswered += 1
-        hot.turn.add(self, path, caller, self._body)
+        hot.turn.add(self, path, caller, self._body, self._parent)
 
     def reply(self, reply: "Reply") -> None:
         """Write the answer of a hot request."""

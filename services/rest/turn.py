@@ -17,7 +17,7 @@ from contracts.errors import Overloaded
 from monitoring.metrics.counting import ProtocolMetrics
 from services.core.auth import NOBODY, Caller
 from services.core.predictor import Predictor
-from services.core.request import Answer, PredictionRequest
+from services.core.request import Answer, PredictionRequest, Trace
 from services.rest.routes import Reply
 from services.wire.quick import QuickRequest
 
@@ -36,11 +36,13 @@ class Path:
         decode: None: the request is not of the usual form, `alone` answers it.
         encode: the body of an answer.
         alone: answers one request the long way: its body, its caller, and when it came.
+        name: in traces.
     """
 
     decode: Callable[[bytes], QuickRequest | None]
     encode: Callable[[Answer], bytes]
     alone: Callable[[bytes, Caller, float], Reply]
+    name: str
 
 
 @dataclass(slots=True)
@@ -53,6 +55,7 @@ class _Waiting:
     body: bytes
     started: float
     quick: QuickRequest | None
+    parent: bytes = b""
     reply: Reply | None = None
 
 
@@ -64,6 +67,7 @@ class Turn:
         batch_rows: of one run, at most; a request that has more is one of its own.
         delay_us: how long requests wait for others; 0: until the turn ends.
         max_rows: that may wait; a request beyond it is refused.
+        trace: told of each request; None: traces are off.
     """
 
     def __init__(
@@ -75,26 +79,30 @@ class Turn:
         batch_rows: int,
         delay_us: int,
         max_rows: int,
+        trace: Trace | None = None,
     ) -> None:
         self._predictor, self._metrics, self._refuse = predictor, metrics, refuse
         self._batch_rows, self._delay, self._max_rows = batch_rows, delay_us / 1e6, max_rows
+        self.trace = trace
         self._waiting: deque[_Waiting] = deque()
         self._rows = 0
         self._loop = asyncio.get_running_loop()
         self._widths = len(predictor.schema.numeric), len(predictor.schema.category)
 
-    def add(self, connection: Connection, path: Path, caller: Caller | Exception, body: bytes) -> None:
+    def add(self, connection: Connection, path: Path, caller: Caller | Exception, body: bytes, parent: bytes) -> None:
         """Take in a request whose body is complete.
 
         Args:
             caller: who asks, or why it is refused.
+            parent: W3C's traceparent; empty: none.
         """
         started = time.perf_counter()
         if isinstance(caller, Exception):
-            self._wait(_Waiting(connection, path, NOBODY, b"", started, None, self._refuse(caller, "", "", started)))
+            reply = self._refuse(caller, "", "", started)
+            self._wait(_Waiting(connection, path, NOBODY, b"", started, None, parent, reply))
             return
         quick = path.decode(body)
-        waiting = _Waiting(connection, path, caller, body, started, quick)
+        waiting = _Waiting(connection, path, caller, body, started, quick, parent)
         if quick is not None:
             try:
                 if self._rows + quick.rows > self._max_rows:
@@ -160,6 +168,23 @@ class Turn:
             one.connection.reply(one.reply)
         moment = time.perf_counter()
         self._metrics.end([(moment - one.started, one.reply.request_id if one.reply else "") for one in batch])
+
+        if self.trace is not None:
+            for one in batch:
+                self._tell(self.trace, one)
+
+    def _tell(self, trace: Trace, one: _Waiting) -> None:
+        reply = one.reply or Reply(500, b"")
+        request_id = reply.request_id or (one.quick.id if one.quick else "")
+        trace(
+            one.path.name,
+            one.started,
+            reply.code,
+            answer=reply.answer,
+            request_id=request_id,
+            caller=one.caller.name,
+            parent=one.parent.decode("latin-1"),
+        )
 
     def _score(self, batch: list[tuple[_Waiting, QuickRequest]]) -> None:
         if not batch:
