@@ -32,7 +32,7 @@ from services.wire.tensors import ModelTensors
 _encode: Final = msgspec.json.Encoder().encode
 _decode_labels: Final = msgspec.json.Decoder(LabelsBody).decode
 _MODEL_PATH: Final = re.compile(
-    r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?(?P<action>/ready|/infer)?"
+    r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?(?P<action>/ready|/infer|/config|/stats)?"
 )
 
 
@@ -73,6 +73,8 @@ class Rest:
         self._of_model = {
             None: Route("GET", self._model),
             "/ready": Route("GET", self._model_ready),
+            "/config": Route("GET", self._model_config),
+            "/stats": Route("GET", lambda call: self._model_statistics(call, metrics)),
             "/infer": self._infer_route,
         }
         self._document = openapi.document(predictor.schema, predictor.roles.champion.version, self._records.body)
@@ -226,6 +228,14 @@ class Rest:
         check_model(self._predictor, call.name, call.version)
         ready = self._predictor.healthy
         return Reply(200 if ready else 503, _encode(metadata.ModelReady(call.name, ready)))
+
+    def _model_config(self, call: Call) -> Reply:
+        check_model(self._predictor, call.name, call.version)
+        return Reply(200, _encode(metadata.model_config(self._predictor, self._tensors)))
+
+    def _model_statistics(self, call: Call, metrics: Metrics) -> Reply:
+        check_model(self._predictor, call.name, call.version)
+        return Reply(200, _encode(metadata.statistics(self._predictor, metrics, call.version)))
 
     def _infer(self, call: Call) -> Reply:
         predictor = self._predictor

@@ -15,7 +15,7 @@ from services.wire.records import LabelsAnswer, LabelsBody, PredictAnswer
 
 STRUCTS: Final = (
     *(PredictAnswer, LabelsBody, LabelsAnswer, InferBody, InferAnswer, ErrorAnswer),
-    *(metadata.ServerMetadata, metadata.ModelMetadata),
+    *(metadata.ServerMetadata, metadata.ModelMetadata, metadata.ModelConfig, metadata.Statistics),
     *(metadata.ModelReady, metadata.ServerLive, metadata.ServerReady),
 )
 REFUSALS: Final = {
@@ -106,6 +106,8 @@ def _paths(schema: Schema) -> dict[str, Any]:
         },
         model: {"get": _operation("The model's tensors", of_model, "ModelMetadata")},
         f"{model}/ready": {"get": _operation("Whether the model answers", of_model, "ModelReady", not_ready=True)},
+        f"{model}/config": {"get": _operation("How the model is served, in Triton's words", of_model, "ModelConfig")},
+        f"{model}/stats": {"get": _operation("What the model has done since it was loaded", of_model, "Statistics")},
         "/v2": {"get": _operation("What this server is", (401, 403), "ServerMetadata")},
         "/v2/health/live": {"get": _operation("Whether the process answers", (), "ServerLive")},
         "/v2/health/ready": {"get": _operation("Whether requests are welcome", (), "ServerReady", not_ready=True)},

@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+from google.protobuf.json_format import ParseDict
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
@@ -80,18 +81,19 @@ def test_metadata_is_the_same_on_both(server: Server, stub: Any, token: Any) -> 
     assert stub.ModelReady(pb.ModelReadyRequest(name="flight-delay", version=model.versions[0]), metadata=token).ready
 
 
-def test_the_configuration_says_what_a_request_may_have(stub: Any, token: Any) -> None:
+def test_the_configuration_says_what_a_request_may_have(server: Server, stub: Any, token: Any) -> None:
     config = stub.ModelConfig(pb.ModelConfigRequest(name="flight-delay"), metadata=token).config
     model = stub.ModelMetadata(pb.ModelMetadataRequest(name="flight-delay"), metadata=token)
     assert (config.name, config.platform, config.max_batch_size) == (model.name, model.platform, MAX_ROWS)
     # The rows are the batch: they are not among the dimensions.
     assert [(t.name, [-1, *t.dims]) for t in config.input] == [(t.name, list(t.shape)) for t in model.inputs]
     assert [pb.DataType.Name(t.data_type) for t in config.input] == ["TYPE_FP32", "TYPE_STRING"]
+    assert ParseDict(json.loads(server.ask("/v2/models/flight-delay/config")[1]), pb.ModelConfig()) == config
     (output,) = config.output
     assert (output.name, [-1, *output.reshape.shape]) == (model.outputs[0].name, list(model.outputs[0].shape))
 
 
-def test_statistics_count_requests_rows_and_time(stub: Any, token: Any) -> None:
+def test_statistics_count_requests_rows_and_time(server: Server, stub: Any, token: Any) -> None:
     def statistics(**of: str) -> pb.ModelStatistics:
         (found,) = stub.ModelStatistics(pb.ModelStatisticsRequest(**of), metadata=token).model_stats
         return found  # type: ignore[no-any-return] # the stub is generated without types
@@ -113,6 +115,10 @@ def test_statistics_count_requests_rows_and_time(stub: Any, token: Any) -> None:
     spent = {name: getattr(new, name).ns - getattr(old, name).ns for name in ("success", "queue", "compute_infer")}
     assert spent["success"] == spent["queue"] + spent["compute_infer"]
     assert all(0 < nanoseconds < 60e9 for nanoseconds in spent.values())
+    told = json.loads(server.ask(f"/v2/models/flight-delay/versions/{version}/stats")[1])["model_stats"]
+    assert [(one["version"], one["inference_count"]) for one in told] == [(after.version, after.inference_count)]
+    assert told[0]["inference_stats"]["success"] == {"count": new.success.count, "ns": new.success.ns}
+    assert server.ask("/v2/models/flight-delay/versions/1/stats")[0] == 404
     refusal(lambda: statistics(name="other"), Code.NOT_FOUND)
     refusal(lambda: statistics(name="flight-delay", version="1"), Code.NOT_FOUND)
 
