@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from benchmarks.cases import alone, costs, peers
+from benchmarks.cases import alone, costs, peers, scaling
 from benchmarks.cases.found import Found
 from benchmarks.load.bodies import write_bodies
 from benchmarks.load.turn import missing
@@ -34,7 +34,13 @@ from contracts.settings import StoreSettings, load
 from contracts.store import load_champion
 
 OURS: Final = ("bentoml", "uvicorn", "onnxruntime", "grpcio", "msgspec", "numpy")
-CASES: Final = {"peers": peers.run, "parts": costs.parts, "workers": costs.workers, "alone": alone.run}
+CASES: Final = {
+    "peers": peers.run,
+    "parts": costs.run,
+    "workers": scaling.workers,
+    "batching": scaling.batching,
+    "alone": alone.run,
+}
 
 
 def measure(
@@ -94,7 +100,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, help="of each subject in each turn")
     parser.add_argument("--report", type=Path, help="where to write it")
     options = parser.parse_args()
-    usual = (1, 2.0) if options.short else (3, 4.0)
+    usual = (1, 2.0) if options.short else (5, 3.0)
     settings = load(StoreSettings)
     report = measure(
         settings.store,

@@ -110,8 +110,9 @@ def _open_loop(here: Run, found: Found, ours: Subject, fast: Subject) -> None:
     peak = max(found.median(f"rest-{n}/windsock") for n in (16, 64, 256))
     found.take_turns({"overload/windsock": turn(ours, 2 * peak, 512)}, here.turns)
     turns = found.turns["overload/windsock"]
-    goodput = "open loop at twice the capacity: answers a second to the best in closed loop"
-    late = "open loop at twice the capacity: p99 of what is accepted"
+    times = found.turns["overload/windsock"][0].offered or 0.0
+    offered = f"open loop at {times / peak:.1f} times the best of closed loop"
+    goodput, late = f"{offered}: answers a second to that best", f"{offered}: p99 of what is accepted"
     if any(one.errors or one.p99_ms is None for one in turns):
         why = f"overload/windsock had {sum(one.errors for one in turns)} requests with errors or without an answer"
         found.ratios["overload_goodput_to_peak"] = unknown(goodput, "x", why)

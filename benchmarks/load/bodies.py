@@ -15,6 +15,7 @@ from contracts.schema import Schema
 ROWS: Final = 4_096  # single rows; a client sends them in turn
 BULK_ROWS: Final = 1_024  # a request
 BULK_REQUESTS: Final = 4
+SOME_ROWS: Final = 32  # a request that the service still answers like a single row
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Bodies:
 
     Attributes:
         records: JSON lines of `/v1/predict`, one row each.
+        some: the same, `SOME_ROWS` rows each.
         tensors: JSON lines of `/v2/models/<name>/infer`, one row each.
         grpc: JSON list of ModelInferRequest, one row each, raw; what ghz reads.
         bulk: the same of `BULK_ROWS` rows.
@@ -33,6 +35,7 @@ class Bodies:
     """
 
     records: Path
+    some: Path
     tensors: Path
     grpc: Path
     bulk: Path
@@ -48,12 +51,14 @@ def write_bodies(artifact: Artifact, folder: Path) -> Bodies:
     sample = _repeated(sample, max(ROWS, BULK_ROWS * BULK_REQUESTS))
     rows = [_record(schema, sample, index) for index in range(ROWS)]
     bodies = Bodies(
-        **{name: folder / f"{name}.jsonl" for name in ("records", "tensors")},
+        **{name: folder / f"{name}.jsonl" for name in ("records", "some", "tensors")},
         **{name: folder / f"{name}.json" for name in ("grpc", "bulk", "large", "names")},
         model=folder / "model.onnx",
         arrays=folder / "arrays.npz",
     )
     _write_lines(bodies.records, [{"rows": [row]} for row in rows])
+    starts = range(0, ROWS, SOME_ROWS)
+    _write_lines(bodies.some, [{"rows": rows[start : start + SOME_ROWS]} for start in starts])
     _write_lines(bodies.tensors, [_tensors(sample, index) for index in range(ROWS)])
     bodies.grpc.write_text(json.dumps([_message(schema, sample, index, 1) for index in range(ROWS)]))
     starts = range(0, BULK_ROWS * BULK_REQUESTS, BULK_ROWS)
