@@ -35,6 +35,8 @@ def run(here: Run, found: Found) -> None:
         what = f"share of the requests a second that {part.replace('_', ', ')} take"
         found.ratio(f"{part}_cost", what, "parts/all", f"parts/{name}")
         found.ratios[f"{part}_cost"] = _share(found.ratios[f"{part}_cost"])
+        what = f"processor time a request with {part.replace('_', ', ')}: to without"
+        found.ratio(f"{part}_cpu", what, "parts/all", f"parts/{name}", of="cpu_us")
 
 
 def _share(ratio: Measure) -> Measure:
