@@ -21,7 +21,7 @@ from monitoring.spool.frames import Label, Prediction, label_frame, predictions_
 from tests.support.serving import Store, wait_until
 
 DIGEST = "d" * 64
-NOW_US = 1_700_000_000_000_000
+NOW_US = time.time_ns() // 1000  # an old row would be deleted at once
 
 
 def prediction(name: str, rows: int = 1, received_us: int = NOW_US) -> Prediction:

@@ -127,10 +127,35 @@ def test_it_tells_how_the_log_moves(tmp_path: Path, start: Start) -> None:
     wait_until(lambda: bool((found := running.status()) and found.at > before), "it must be told again", 1.5)
 
 
-def test_roles_and_replicas_pass_through_it(tmp_path: Path, start: Start, artifact_store: Store) -> None:
-    running = start()
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of an empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'state/predictions.db'}"
+    found: str = request.getfixturevalue("postgres")
+    return found
+
+
+def test_connections_that_break_lose_nothing(tmp_path: Path, start: Start, postgres: str) -> None:
+    start(database_url=postgres)
+    spool = Spool(tmp_path / "state/spool", 2**30)
+    names = [f"{number:06d}" for number in range(6_000)]
+    for number, name in enumerate(names):
+        spool.append(frame(name), 1)
+        if number % 600 == 0:
+            with opened(postgres) as engine, engine.begin() as connection:
+                connection.exec_driver_sql(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+    wait_until(lambda: len(ids(postgres)) == len(names), "all rows must be moved", 20)
+    assert ids(postgres) == names
+
+
+def test_roles_and_replicas_pass_through_it(start: Start, artifact_store: Store, url: str) -> None:
+    running = start(database_url=url)
     base = artifact_store.digest
-    with opened(f"sqlite:///{tmp_path / 'state/predictions.db'}") as engine:
+    with opened(url) as engine:
         said = append_desired(engine, Desired(champion=base, shadow=base, base=base), 1, "tests", "")
         wait_until(lambda: running.state.read_desired() == said, "the row must become a file", 1)
         write_replica(running.state, 1, sequence=said.sequence)
