@@ -31,6 +31,9 @@ STALL_SECONDS: Final = 1.0  # a write that takes longer stalls
 class SpoolFull(OSError):
     """The spool may not grow: its rows come faster than they are moved. The volume works."""
 
+    def __str__(self) -> str:
+        return str(self.strerror)  # without the number, which says nothing to who reads it
+
 
 class Spool:
     """Appends frames to a segment of this process. Thread-safe.

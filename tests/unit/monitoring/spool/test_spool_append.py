@@ -115,7 +115,7 @@ def test_past_its_limit_the_spool_refuses_until_the_reader_made_room(
     appending = Spool(folder, 10 * len(data))
     for _ in range(10):
         appending.append(data, 1)
-    with pytest.raises(SpoolFull, match=f"must stay under {10 * len(data)} bytes, has {10 * len(data)}"):
+    with pytest.raises(SpoolFull, match=f"^spool must stay under {10 * len(data)} bytes, has {10 * len(data)}"):
         appending.append(data, 1)
     appending.check()
     assert appending.failing is None, "the volume works; it is the reader who is late"
