@@ -159,7 +159,15 @@ def test_make_help_lists_every_task() -> None:
 
 @pytest.mark.parametrize(
     "document",
-    ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "docs/kubernetes.md", "docs/own-data.md", "docs/clients.md"],
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "ARCHITECTURE.md",
+        "docs/kubernetes.md",
+        "docs/own-data.md",
+        "docs/clients.md",
+        "docs/access.md",
+    ],
 )
 def test_documents_name_only_what_exists(document: str) -> None:
     """Tasks, commands and relative links."""
