@@ -109,9 +109,10 @@ lock: install ## Compile requirements/*.txt anew from pyproject.toml
 proto: install ## Generate the gRPC code from its .proto
 	python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. services/generated/open_inference.proto
 
-clients: ## Make .venv-clients with stock Open Inference Protocol clients, for a contract test
+clients: ## Make .venv-clients with stock Open Inference Protocol clients, for contract tests
 	test -x .venv-clients/bin/python || $(PYTHON) -m venv .venv-clients
 	.venv-clients/bin/pip install --quiet --requirement requirements/clients.txt
+	requirements/perf-analyzer .venv-clients
 
 bench: install ## The service beside FastAPI and MLServer, what the spool costs, and files -> reports/benchmarks/ (BENCH=--short: two minutes)
 	python -m benchmarks.serving $(BENCH)

@@ -1,8 +1,9 @@
-"""Run by an interpreter that has `tritonclient` and not this project: `stock_client.py REST GRPC TOKEN`.
+"""Run by an interpreter that has `tritonclient` and not this project: `triton.py REST GRPC TOKEN`.
 
 Prints what the stock clients got, as one JSON object. The rows come on standard input.
 """
 
+import asyncio
 import json
 import sys
 from importlib import import_module
@@ -29,6 +30,8 @@ def ask(kind: Any, address: str, headers: dict[str, str], numeric: Any, category
     found["version"] = metadata["versions"][0] if isinstance(metadata, dict) else metadata.versions[0]
     about = client.get_server_metadata(headers=headers)
     found["extensions"] = about["extensions"] if isinstance(about, dict) else list(about.extensions)
+    config = client.get_model_config("flight-delay", headers=headers)
+    found["max_rows"] = config["max_batch_size"] if isinstance(config, dict) else config.config.max_batch_size
     answer = client.infer("flight-delay", inputs(kind, numeric, category), request_id="stock", headers=headers)
     found["scores"] = answer.as_numpy("probability").tolist()
     response = answer.get_response()
@@ -44,12 +47,25 @@ def ask(kind: Any, address: str, headers: dict[str, str], numeric: Any, category
         .as_numpy("probability")
         .tolist()
     )
+    statistics = client.get_inference_statistics("flight-delay", headers=headers)
+    (counted,) = statistics["model_stats"] if isinstance(statistics, dict) else statistics.model_stats
+    found["counted"] = int(counted["inference_count"] if isinstance(counted, dict) else counted.inference_count)
     try:
         client.infer("other", inputs(kind, numeric, category), headers=headers)
     except Exception as error:  # noqa: BLE001 - each client has an error class of its own
         found["refusal"] = str(error)
     client.close()
     return found
+
+
+async def ask_many(kind: Any, address: str, headers: dict[str, str], numeric: Any, category: Any) -> list[list[float]]:
+    """Every row by itself, all at the same time, on an asynchronous client."""
+    async with kind.InferenceServerClient(address) as client:
+        calls = [
+            client.infer("flight-delay", inputs(kind, numeric[i : i + 1], category[i : i + 1]), headers=dict(headers))
+            for i in range(len(numeric))
+        ]
+        return [answer.as_numpy("probability").tolist() for answer in await asyncio.gather(*calls)]
 
 
 def main() -> None:
@@ -67,6 +83,9 @@ def main() -> None:
         "http": ask(over_http, rest, headers(), numeric, category),
         "grpc": ask(over_grpc, grpc, headers(), numeric, category),
     }
+    for name, address in (("http", rest), ("grpc", grpc)):
+        kind = import_module(f"tritonclient.{name}.aio")
+        found[name]["aio"] = asyncio.run(ask_many(kind, address, headers(), numeric, category))
     client = over_http.InferenceServerClient(rest)
     no_missing = np.array(rows["complete"], np.float32)  # this client writes a bare NaN into JSON
     options = {"binary_data": False}
