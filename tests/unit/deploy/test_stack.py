@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from contracts.errors import Unavailable
+from deploy.local import stack
 from deploy.local.stack import OBSERVABILITY, Ports, check_ports, configure, find_binaries
 from tests.support.serving import free_ports, wait_until
 
@@ -115,3 +116,13 @@ def test_prometheus_and_alertmanager_run_the_very_files_of_the_project(tmp_path:
     assert (tmp_path / "rules/alerts.yml").read_text() == "of a workspace"
     configure(tmp_path, Ports(alerts=4321))
     assert (tmp_path / "alertmanager.yml").read_text().count("http://127.0.0.1:4321/") == 4
+
+
+def test_a_service_with_a_certificate_is_waited_for_over_tls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(stack, "find_binary", lambda *names: names[0])
+    schemes = {program.name: program.scheme for program in stack.programs(tmp_path, Ports())}
+    assert set(schemes.values()) == {"http"}
+    monkeypatch.setenv("WINDSOCK_TLS_CERTIFICATE", "tls.crt")
+    found = {program.name: program.scheme for program in stack.programs(tmp_path, Ports())}
+    assert found == schemes | {"service": "https"}
+    assert f"https://127.0.0.1:{Ports().rest}/docs" in stack.guide(Ports())
