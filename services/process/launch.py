@@ -36,6 +36,9 @@ STOP_SECONDS: Final = 60.0  # beyond `drain_seconds`, until workers are killed
 FLUSH_GRACE_SECONDS: Final = 10.0  # beyond `flush_seconds`, until the companion is
 COMPANION_NICE: Final = 10
 _BENTOML: Final = {"BENTOML_QUIET": "true", "BENTOML_DO_NOT_TRACK": "True", "DO_NOT_TRACK": "1"}
+# The C library gives freed memory back and asks for it anew at every large request: four fifths of what it takes to
+# write down a thousand rows. With this it keeps 16 MiB. An allocator that does not know the variable ignores it.
+_MEMORY: Final = {"MALLOC_TOP_PAD_": str(16 * 2**20)}
 
 
 def serve(settings: ServiceSettings) -> int:
@@ -127,7 +130,7 @@ def _worker(settings: ServiceSettings, listener: socket.socket, place: int) -> C
             *("--fd", str(listener.fileno()), "--backlog", str(BACKLOG)),
             *tls,
         ),
-        clean_environment() | home | _BENTOML | to_environment(settings),
+        clean_environment() | home | _BENTOML | _MEMORY | to_environment(settings),
         (listener.fileno(),),
     )
 
