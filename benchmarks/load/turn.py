@@ -104,6 +104,7 @@ def _timed(subject: Subject | None, client: Any) -> Turn:
         cpu_us=round(spent / max(answers, 1) * 1e6, 1),
         others=round(others, 3),
         offered=_rounded(found.get("offered")),
+        p99_sent_ms=_rounded(found.get("p99_sent_ms")),
         unmoved_rows=round(unmoved),
     )
 

@@ -23,6 +23,7 @@ class Turn(Part, frozen=True):
         cpu_us: processor time of all processes of the subject, a request, until the last row is in the database.
         others: share of the machine that programs beside subject and client took meanwhile.
         unmoved_rows: rows that waited for the database when the last answer had come; 0 of one that keeps none.
+        p99_sent_ms: in open loop, from when a request was sent: without its wait for a connection in the client.
         offered: arrivals a second, in open loop; None in closed loop, where each answer brings the next request.
     """
 
@@ -34,6 +35,7 @@ class Turn(Part, frozen=True):
     cpu_us: float
     others: float
     offered: float | None = None
+    p99_sent_ms: float | None = None
     unmoved_rows: int = 0
 
 
