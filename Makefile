@@ -19,7 +19,7 @@ export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help install demo test dag repro release serve replay monitor ui lint types format lock proto clients bench clean \
+.PHONY: help install demo test dag repro release serve replay monitor ui lint types format lock proto clients fuzz-env fuzz bench clean \
   cluster-up cluster-demo cluster-test cluster-down checkov stack dashboards dashboards-test examples compose-env
 
 help: ## List every task
@@ -113,6 +113,13 @@ clients: ## Make .venv-clients with stock Open Inference Protocol clients, for c
 	test -x .venv-clients/bin/python || $(PYTHON) -m venv .venv-clients
 	.venv-clients/bin/pip install --quiet --requirement requirements/clients.txt
 	requirements/perf-analyzer .venv-clients
+
+fuzz-env: ## Make .venv-fuzz with schemathesis, for a test of the OpenAPI document
+	test -x .venv-fuzz/bin/python || $(PYTHON) -m venv .venv-fuzz
+	.venv-fuzz/bin/pip install --quiet --requirement requirements/fuzz.txt
+
+fuzz: install fuzz-env ## 3,000 requests made up from the OpenAPI document, each time other ones
+	FUZZ_CASES=3000 FUZZ_SEED=$$RANDOM python -m pytest -q -s tests/contract/service/fuzz
 
 bench: install ## The service beside FastAPI and MLServer, what the spool costs, and files -> reports/benchmarks/ (BENCH=--short: two minutes)
 	python -m benchmarks.serving $(BENCH)

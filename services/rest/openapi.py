@@ -23,11 +23,25 @@ REFUSALS: Final = {
     401: "no token, or a wrong one",
     403: "a token without the scope for this",
     404: "no such model or version",
+    408: "the body did not come to its end in time",
+    409: "the `id` was answered before, for other rows",
     413: "too many rows or bytes",
-    429: "more than the token's quota; `Retry-After` says when to try again",
+    415: "a `Content-Encoding`; send the body as it is",
+    429: "more than the token's quota or than the service takes at once; `Retry-After` says when to try again",
     500: "an error of ours; the service's log has it under the id of the message",
+    501: "a `Transfer-Encoding` other than chunked",
     503: "not ready, draining, or the log takes no writes",
 }
+READ: Final = (401, 403, 429, 500)
+POSTED: Final = (*READ, 400, 408, 413, 415, 501, 503)
+SCORED: Final = (*POSTED, 409)
+_HEADER_LENGTH: Final = {
+    "name": "Inference-Header-Content-Length",
+    "in": "header",
+    "description": "where the JSON ends and the tensors' bytes begin; left out: all of the body is JSON",
+    "schema": {"type": "integer", "minimum": 0},
+}
+_BINARY: Final = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 
 
 def document(schema: Schema, model_version: str, predict_body: type[Any]) -> dict[str, Any]:
@@ -89,42 +103,49 @@ def _examples(schema: Schema) -> dict[str, dict[str, Any]]:
 
 
 def _paths(schema: Schema) -> dict[str, Any]:
-    model, subjects = f"/v2/models/{schema.name}", schema.subject.plural
-    named = {"name": "version", "in": "path", "required": True, "schema": {"type": "string"}}
-    score, of_model = (400, 401, 403, 404, 413, 429, 500, 503), (401, 403, 404)
+    subjects = schema.subject.plural
     return {
-        "/v1/predict": {
-            "post": _operation(f"Score {subjects} by named fields", score, "PredictAnswer", body="PredictBody")
-        },
-        "/v1/labels": {
-            "post": _operation(f"Tell what became of scored {subjects}", score, "LabelsAnswer", body="LabelsBody")
-        },
-        f"{model}/infer": {"post": _operation("Score tensors", score, "InferAnswer", body="InferBody")},
-        f"{model}/versions/{{version}}/infer": {
-            "parameters": [named],
-            "post": _operation("Score tensors by this version only", score, "InferAnswer", body="InferBody"),
-        },
-        model: {"get": _operation("The model's tensors", of_model, "ModelMetadata")},
-        f"{model}/ready": {"get": _operation("Whether the model answers", of_model, "ModelReady", not_ready=True)},
-        f"{model}/config": {"get": _operation("How the model is served, in Triton's words", of_model, "ModelConfig")},
-        f"{model}/stats": {"get": _operation("What the model has done since it was loaded", of_model, "Statistics")},
-        "/v2": {"get": _operation("What this server is", (401, 403), "ServerMetadata")},
+        "/v1/predict": {"post": _posted(f"Score {subjects} by named fields", "PredictBody", "PredictAnswer", SCORED)},
+        "/v1/labels": {"post": _posted(f"Tell what became of scored {subjects}", "LabelsBody", "LabelsAnswer")},
+        **_of_model(schema.name),
+        "/v2": {"get": _operation("What this server is", READ, "ServerMetadata")},
         "/v2/health/live": {"get": _operation("Whether the process answers", (), "ServerLive")},
         "/v2/health/ready": {"get": _operation("Whether requests are welcome", (), "ServerReady", not_ready=True)},
     }
 
 
-def _operation(
-    summary: str, refusals: tuple[int, ...], answer: str, *, body: str | None = None, not_ready: bool = False
-) -> dict[str, Any]:
+def _of_model(name: str) -> dict[str, Any]:
+    """What there is of the model, and the same of one version of it."""
+    infer = _posted("Score tensors", "InferBody", "InferAnswer", (*SCORED, 404))
+    infer["parameters"] = [_HEADER_LENGTH]
+    infer["requestBody"]["content"] |= _BINARY
+    infer["responses"]["200"]["content"] |= _BINARY
+    found = {
+        "": {"get": _operation("The model's tensors", (*READ, 404), "ModelMetadata")},
+        "/ready": {"get": _operation("Whether the model answers", (*READ, 404), "ModelReady", not_ready=True)},
+        "/config": {"get": _operation("How the model is served, in Triton's words", (*READ, 404), "ModelConfig")},
+        "/stats": {"get": _operation("What the model has done since it was loaded", (*READ, 404), "Statistics")},
+        "/infer": {"post": infer},
+    }
+    version = {"name": "version", "in": "path", "required": True, "schema": {"type": "string"}}
+    of_version = {"parameters": [version]}
+    paths = {f"/v2/models/{name}{end}": item for end, item in found.items()}
+    return paths | {f"/v2/models/{name}/versions/{{version}}{end}": of_version | item for end, item in found.items()}
+
+
+def _posted(summary: str, body: str, answer: str, refusals: tuple[int, ...] = POSTED) -> dict[str, Any]:
+    return _operation(summary, refusals, answer) | {"requestBody": {"required": True, **_content(body)}}
+
+
+def _operation(summary: str, refusals: tuple[int, ...], answer: str, *, not_ready: bool = False) -> dict[str, Any]:
     """One method of a path. `not_ready`: 503 has the answer's own form. Without a 401 it needs no token."""
     responses = {"200": {"description": "the answer", **_content(answer)}}
-    responses |= {str(code): {"description": REFUSALS[code], **_content("ErrorAnswer")} for code in refusals}
+    responses |= {str(code): {"description": REFUSALS[code], **_content("ErrorAnswer")} for code in sorted(refusals)}
+    if "429" in responses:
+        responses["429"]["headers"] = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
     if not_ready:
         responses["503"] = {"description": "not ready, or draining", **_content(answer)}
     operation: dict[str, Any] = {"summary": summary, "responses": responses}
-    if body:
-        operation["requestBody"] = {"required": True, **_content(body)}
     if 401 not in refusals:
         operation["security"] = []
     return operation

@@ -11,8 +11,9 @@ from msgspec import Meta
 
 from services.core.request import MAX_ID_LENGTH, MAX_KEY_LENGTH, MAX_ROWS
 
-# What `str.isprintable` takes, as a pattern of JSON Schema (ECMA 262): neither categories C nor Z, but for the space.
-PRINTABLE: Final = r"^(?: |[^\p{C}\p{Z}])*$"
+# What `str.isprintable` takes, as a pattern of JSON Schema (ECMA 262): all categories but C and Z, and the space.
+PRINTABLE: Final = r"^[ \p{L}\p{M}\p{N}\p{P}\p{S}]*$"
+NO_NUL: Final = r"^[^\u0000]*$"  # `Model.check`
 INSTANT: Final[dict[str, Any]] = {"format": "date-time", "examples": ["2013-07-01T12:00:00Z"]}
 MANY: Final[dict[str, Any]] = {"minItems": 1, "maxItems": MAX_ROWS}  # `check_size`, and a check of its own for none
 MAX_ROW: Final = 2**31 - 1  # of the log's column
@@ -47,6 +48,11 @@ DeliveryTime = Annotated[
     datetime | None,
     Meta(description="the caller's clock at delivery; now when null or left out", extra_json_schema=INSTANT),
 ]
+# JSON has one kind of number: 3.0 is as good as 3, and what some writers make of it.
 RowIndex = Annotated[
-    int, Meta(description="of the request's rows, from 0 on", extra_json_schema={"minimum": 0, "maximum": MAX_ROW})
+    float,
+    Meta(
+        description="of the request's rows, from 0 on",
+        extra_json_schema={"multipleOf": 1, "minimum": 0, "maximum": MAX_ROW},
+    ),
 ]

@@ -16,6 +16,7 @@ from services.core.request import Answer, check_id, check_size, new_id, now_us, 
 from services.wire.members import (
     MANY,
     MAX_ROW,
+    NO_NUL,
     DeliveryTime,
     EventTime,
     NewRequestId,
@@ -151,7 +152,7 @@ def _member(feature: NumericFeature | CategoricalFeature) -> Any:
     """The type of a feature's value; `Schema.check_numeric` and `.check_category` check what it documents."""
     description = f"{feature.description} ({feature.unit})"
     if isinstance(feature, CategoricalFeature):
-        limits: dict[str, Any] = {"maxLength": feature.max_length}
+        limits: dict[str, Any] = {"maxLength": feature.max_length, "pattern": NO_NUL}
         return Annotated[str | None, Meta(description=description, extra_json_schema=limits)]
     limits = {"minimum": feature.low, "maximum": feature.high}
     meta = Meta(description=description, extra_json_schema=limits)
@@ -174,10 +175,11 @@ def to_records(labels: Sequence[Label], caller: str) -> list[LabelRecord]:
     received_us = now_us()
     for label in labels:
         check_id(label.id)
-        if not 0 <= label.row <= MAX_ROW:
-            raise InvalidInput(f"`row` must be the row of the request, from 0 on, got {label.row}; correct it")
+        if not 0 <= label.row <= MAX_ROW or label.row % 1:
+            raise InvalidInput(f"`row` must be the row of the request, from 0 on, got {label.row:.15g}; correct it")
     return [
-        LabelRecord(new_id(), la.id, la.row, la.value, _known_us(la.outcome_at), received_us, caller) for la in labels
+        LabelRecord(new_id(), la.id, int(la.row), la.value, _known_us(la.outcome_at), received_us, caller)
+        for la in labels
     ]
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from contracts.schema import NumericFeature
 from services.core.request import MAX_ID_LENGTH, MAX_ROWS
-from services.wire.members import PRINTABLE
+from services.wire.members import NO_NUL, PRINTABLE
 from tasks.flights.schema import SCHEMA
 from tests.support.payloads import INFER, json_body, rows
 from tests.support.serving import Server
@@ -58,7 +58,10 @@ def edges(member: dict[str, Any]) -> tuple[list[Any], list[Any]]:
     if "string" in kinds and "format" not in member:
         (outside if member.get("minLength") else inside).append("")
         outside.append(1)
-    if member.get("pattern"):
+    if member.get("pattern") == NO_NUL:
+        inside += ["a\nb", "\u200b"]
+        outside.append("a\0b")
+    elif "pattern" in member:
         assert member["pattern"] == PRINTABLE
         inside += ["a b", "é✈"]
         outside += ["a\nb", "a\0", "a\u00a0b", "a\u200bb", "\ue000"]
@@ -194,7 +197,7 @@ def test_the_pattern_of_an_id_is_what_python_calls_printable(schemas: dict[str, 
         assert (rules["pattern"], rules["maxLength"]) == (PRINTABLE, MAX_ID_LENGTH)
     for number in itertools.chain(range(0xD800), range(0xE000, 0x110000)):
         character = chr(number)
-        allowed = character == " " or unicodedata.category(character)[0] not in "CZ"
+        allowed = character == " " or unicodedata.category(character)[0] in "LMNPS"
         assert character.isprintable() == allowed, hex(number)
 
 

@@ -300,6 +300,7 @@ def test_bad_records_are_refused_by_name(server: Server, case: str) -> None:
         ({"id": "x"}, "`value` must be given"),
         ({"id": "x", "value": 1}, "`labels[0].value` must be bool"),
         ({"id": "x", "value": True, "row": -1}, "`row` must be"),
+        ({"id": "x", "value": True, "row": 1.5}, "`row` must be the row of the request, from 0 on, got 1.5"),
         ({"id": "x", "value": True, "outcome_at": "x"}, "`labels[0].outcome_at`"),
         ({"id": "", "value": True}, "`id` must be"),
     ],
