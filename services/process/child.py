@@ -5,6 +5,8 @@ import contextlib
 import os
 import signal
 import socket
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
@@ -21,14 +23,14 @@ class Command:
     Attributes:
         name: as people read it in the log.
         environment: all of it; the lifeline is added.
-        descriptors: sockets that the process inherits, under the same numbers.
+        listener: gives each process its socket, which `--fd` tells it; None: it gets none.
         nice: how far it stands back for others, 0 to 19.
     """
 
     name: str
     arguments: tuple[str, ...]
     environment: dict[str, str] = field(repr=False)
-    descriptors: tuple[int, ...] = ()
+    listener: Callable[[], socket.socket] | None = None
     nice: int = 0
 
 
@@ -45,12 +47,16 @@ class Child:
     async def start(cls, command: Command) -> Self:
         ours, theirs = socket.socketpair()
         reader, writer = await asyncio.open_connection(sock=ours)
-        with theirs:
+        with ExitStack() as stack:
+            stack.enter_context(theirs)
+            listener = command.listener and stack.enter_context(command.listener())
+            told = ("--fd", str(listener.fileno())) if listener else ()
             process = await asyncio.create_subprocess_exec(
                 *command.arguments,
+                *told,
                 env=command.environment | {variable(ServiceSettings, "lifeline"): str(theirs.fileno())},
                 cwd=_PROJECT,  # where `python -m` finds our packages
-                pass_fds=(theirs.fileno(), *command.descriptors),
+                pass_fds=[each.fileno() for each in (theirs, listener) if each],
                 start_new_session=True,  # Ctrl-C reaches the launcher alone, which passes it on once
             )
         with contextlib.suppress(ProcessLookupError):

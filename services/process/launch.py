@@ -60,15 +60,22 @@ def serve(settings: ServiceSettings) -> int:
         _ensure_tokens(settings)
     else:
         logger.warning("no token is asked for: whoever reaches %s gets answers", settings.host)
-    with bind("rest_port", settings.host, settings.rest_port, "--rest-port") as listener:
-        listener.listen(BACKLOG)
+    with _bind_rest(settings, shared=False) as listener:
         if settings.workers == 1:
+            listener.listen(BACKLOG)
             return asyncio.run(_supervise(settings, listener, lambda _: None))
-        with tempfile.TemporaryDirectory(prefix="windsock-") as name:
-            settings = settings.model_copy(update={"metrics_folder": Path(name)})
-            log = LogMetrics(State(settings.state), settings.spool)
-            with merged_metrics(Path(name), log, settings.metrics_host, settings.metrics_port) as forget:
-                return asyncio.run(_supervise(settings, listener, forget))
+    with (
+        _bind_rest(settings, shared=True) as listener,  # keeps the port for the workers, and does not listen
+        tempfile.TemporaryDirectory(prefix="windsock-") as name,
+    ):
+        settings = settings.model_copy(update={"metrics_folder": Path(name)})
+        log = LogMetrics(State(settings.state), settings.spool)
+        with merged_metrics(Path(name), log, settings.metrics_host, settings.metrics_port) as forget:
+            return asyncio.run(_supervise(settings, listener, forget))
+
+
+def _bind_rest(settings: ServiceSettings, *, shared: bool) -> socket.socket:
+    return bind("rest_port", settings.host, settings.rest_port, "--rest-port", shared=shared)
 
 
 def _ensure_tokens(settings: ServiceSettings) -> None:
@@ -117,7 +124,13 @@ async def _supervise(settings: ServiceSettings, listener: socket.socket, forget:
 
 
 def _worker(settings: ServiceSettings, listener: socket.socket, place: int) -> Command:
-    """BentoML's worker. It listens on `listener`, as all workers do."""
+    """BentoML's worker. One alone listens on the launcher's socket, where connections wait for the next one when it
+    dies. Several have a socket each, over which the kernel spreads connections: of one that is shared, a worker that
+    idles takes nearly all (16 of 16 measured)."""
+
+    def own() -> socket.socket:
+        return listener.dup() if settings.workers == 1 else _bind_rest(settings, shared=True)
+
     tls: tuple[str, ...] = ()
     if settings.tls_certificate is not None:
         tls = ("--ssl-certfile", str(settings.tls_certificate), "--ssl-keyfile", str(settings.tls_key))
@@ -127,11 +140,10 @@ def _worker(settings: ServiceSettings, listener: socket.socket, place: int) -> C
         (
             *(sys.executable, "-m", "_bentoml_impl.worker.service", "services.process.bento:Windsock"),
             *("--service-name", "windsock", "--worker-id", str(place)),
-            *("--fd", str(listener.fileno()), "--backlog", str(BACKLOG)),
-            *tls,
+            *("--backlog", str(BACKLOG), *tls),
         ),
         clean_environment() | home | _BENTOML | _MEMORY | to_environment(settings),
-        (listener.fileno(),),
+        own,
     )
 
 

@@ -1,12 +1,12 @@
 """TLS of both ports: one certificate, followed as it changes. A new one is for new connections; open ones go on."""
 
 import logging
-import signal
 import ssl
 from pathlib import Path
 from typing import Any
 
 import grpc
+import uvicorn
 
 from contracts.errors import ParameterError, Unavailable
 from contracts.settings import ServiceSettings
@@ -97,14 +97,13 @@ def read_certificate(settings: ServiceSettings) -> Certificate | None:
     return Certificate(settings.tls_certificate, settings.tls_key)
 
 
-def follow_on_rest(certificate: Certificate) -> None:
-    """Have uvicorn's handshakes follow the certificate. Its server is found by the signal that it handles.
+def follow_on_rest(certificate: Certificate, server: uvicorn.Server) -> None:
+    """Have uvicorn's handshakes follow the certificate.
 
     Raises:
         Unavailable: REST was started without TLS.
     """
-    server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-    context = getattr(getattr(server, "config", None), "ssl", None)
+    context = server.config.ssl
     if context is None:
         raise Unavailable(
             "REST must speak TLS as gRPC does, got plain text; start it by `windsock serve`, or give `bentoml serve` "

@@ -12,9 +12,10 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from types import FrameType
-from typing import Any, Final
+from typing import Final
 from wsgiref.simple_server import WSGIServer
 
+import uvicorn
 from prometheus_client import start_http_server
 
 from contracts.errors import Unavailable
@@ -31,6 +32,7 @@ from services.core.following import Follower, Models
 from services.core.predictor import Predictor
 from services.core.shadow import Shadow
 from services.grpc.server import GrpcServer
+from services.process.accepting import Acceptor, find_server
 from services.process.tls import follow_on_rest, read_certificate
 from services.process.tracing import start_tracing
 from services.rest.app import Rest
@@ -92,10 +94,12 @@ class Worker:
 
     async def start(self) -> None:
         sys.setswitchinterval(SWITCH_SECONDS)
+        server = find_server()
         self._follower.start()
         if self._certificate is not None:
-            follow_on_rest(self._certificate)
-        self._install_drain()
+            follow_on_rest(self._certificate, server)
+        acceptor = asyncio.create_task(Acceptor.start(server))
+        self._install_drain(server, acceptor)
         lifeline = Lifeline(self._settings.lifeline)
         lifeline.watch()
         HotProtocol.hot = self.rest.hot(self._settings)
@@ -172,17 +176,17 @@ class Worker:
 
         self._keep(asyncio.create_task(repeat()))
 
-    def _install_drain(self) -> None:
-        """Put `drain_seconds` between SIGTERM and the handler that closes REST (uvicorn's)."""
+    def _install_drain(self, server: uvicorn.Server, acceptor: asyncio.Task[Acceptor]) -> None:
+        """Put `drain_seconds` between SIGTERM and the end of REST."""
         loop = asyncio.get_running_loop()
-        close: Any = signal.getsignal(signal.SIGTERM)
 
         async def drain(number: int, frame: FrameType | None) -> None:
             logger.info("draining")
             self.predictor.ready = False
             self._grpc.drain()
             await asyncio.sleep(self._settings.drain_seconds)
-            close(number, frame)
+            (await acceptor).stop()
+            server.handle_exit(number, frame)
 
         def on_signal(number: int, frame: FrameType | None) -> None:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second SIGTERM changes nothing

@@ -9,6 +9,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -218,6 +219,31 @@ def test_a_worker_that_dies_again_and_again_ends_the_service(tmp_path: Path, art
     assert server.process.wait(timeout=60) == 1
     assert "worker 1 died 5 times in 30 seconds: signal SIGKILL" in server.log()
     assert_gone(server, family)
+
+
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
+def test_512_clients_at_once_are_all_answered_and_health_between_them(server: Server, tmp_path: Path) -> None:
+    """Without the acceptor the last of them, and every new connection, waits for as many turns as there are clients:
+    5 s and more."""
+    script = tmp_path / "predict.lua"
+    body = json.dumps(records(*rows(1)))
+    script.write_text(
+        f'wrk.method = "POST"\nwrk.headers["Authorization"] = "Bearer {server.token}"\nwrk.body = [==[{body}]==]\n'
+    )
+    command = ["wrk", "-t1", "-c512", "-d5s", "-s", str(script), f"{server.rest}/v1/predict"]
+    slowest = 0.0
+    with ThreadPoolExecutor(1) as pool:
+        load = pool.submit(subprocess.run, command, capture_output=True, text=True, check=True)
+        while not load.done():
+            began = time.monotonic()
+            assert server.is_ready()
+            slowest = max(slowest, time.monotonic() - began)
+            time.sleep(0.05)
+    told = load.result().stdout
+    assert "requests in" in told
+    assert "Socket errors" not in told, told
+    assert "Non-2xx" not in told, told
+    assert slowest < 1.5  # .1 on a machine of its own: see reports/benchmarks
 
 
 def test_first_start_makes_a_token_and_prints_its_place_only(server: Server) -> None:
