@@ -84,6 +84,7 @@ class Infer:
         )
 
     def _answer(self, messages: Iterator[bytes], context: Context, seen: _Seen) -> bytes:
+        check_awaited(context)  # it may have waited for this thread
         caller = self._edge.check(context, "predict")
         seen.caller = caller.name
         caller.take(0)

@@ -13,9 +13,10 @@ from google.protobuf.json_format import ParseDict
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from services.core.request import MAX_BYTES, MAX_ROWS
+from services.core.request import MAX_ROWS
 from services.generated import open_inference_pb2 as pb
 from services.generated import open_inference_pb2_grpc as pb_grpc
+from services.grpc.server import MAX_MESSAGE_BYTES
 from tests.support.payloads import INFER, json_body, proto, rows
 from tests.support.serving import Server
 
@@ -248,13 +249,17 @@ def test_too_many_rows_or_bytes(stub: Any, token: Any) -> None:
     message = proto(NUMERIC, CATEGORY)
     message.inputs[0].shape[0] = MAX_ROWS + 1
     refusal(lambda: stub.ModelInfer(message, metadata=token), Code.RESOURCE_EXHAUSTED)
-    message.raw_input_contents[0] = b"0" * (MAX_BYTES + 1)
+    message.raw_input_contents[0] = b"0" * (MAX_MESSAGE_BYTES + 1)
     refusal(lambda: stub.ModelInfer(message, metadata=token), Code.RESOURCE_EXHAUSTED)
+    message.raw_input_contents[0] = b"0" * (MAX_MESSAGE_BYTES - 2**10)  # is read, and refused for its rows
+    message.inputs[0].shape[0] = 1
+    refusal(lambda: stub.ModelInfer(message, metadata=token), Code.INVALID_ARGUMENT)
 
 
-def test_as_many_rows_as_allowed(stub: Any, token: Any) -> None:
+@pytest.mark.parametrize("raw", [True, False])
+def test_as_many_rows_as_allowed(stub: Any, token: Any, raw: bool) -> None:
     numeric, category = rows(MAX_ROWS)
-    many = scores(stub.ModelInfer(proto(numeric, category), metadata=token))
+    many = scores(stub.ModelInfer(proto(numeric, category, raw=raw), metadata=token))
     one = scores(stub.ModelInfer(proto(numeric[-1:], category[-1:]), metadata=token))
     assert many[-1:] == pytest.approx(one, abs=1e-6)
 
