@@ -136,11 +136,6 @@ class Follower:
         self._thread.join(5)
         self._report_path.unlink(missing_ok=True)
 
-    @property
-    def refused(self) -> dict[Role, Refused]:
-        """What is wanted and was not taken."""
-        return self._models.refused
-
     def _signature(self) -> tuple[object, ...]:
         """Changes when a file that says what is wanted does."""
         found: list[object] = []
@@ -186,8 +181,9 @@ class Follower:
         self._tell()
 
     def _tell(self) -> None:
-        """Bring the metrics up to date."""
+        """Bring metrics and metadata up to date."""
         roles = self._predictor.roles
+        self._predictor.refused = tuple(self._models.refused.values())
         self._metrics.set_models(dict(roles.all()))
         self._metrics.set_refused(set(self._models.refused))
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from contracts.errors import Overloaded, Unavailable, WindsockError
 from contracts.schema import Category, Numeric
-from contracts.store.state import Role
+from contracts.store.state import Refused, Role
 from monitoring.metrics.declared import Metrics
 from monitoring.spool.frames import Label, label_frame
 from monitoring.spool.spool import Spool, SpoolFull
@@ -35,6 +35,7 @@ class Predictor:
 
     Attributes:
         roles: replaced by one assignment when other models are wanted; a request sees the old value or the new one.
+        refused: models that are wanted for a role and were not taken.
         ready: whether the service wants requests; the health endpoints say `healthy`.
         open: whether requests are answered.
 
@@ -44,6 +45,7 @@ class Predictor:
 
     def __init__(self, roles: Roles, spool: Spool, metrics: Metrics, shadow: Shadow, max_rows: int) -> None:
         self.roles = roles
+        self.refused: tuple[Refused, ...] = ()
         self.ready = False
         self.open = False
         self.name = roles.champion.name

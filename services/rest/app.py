@@ -210,7 +210,9 @@ class Rest:
             return route.handler(call)
 
     def _server(self, _: Call) -> Reply:
-        return Reply(200, _encode(metadata.server()))
+        told = metadata.server()
+        told.refused = metadata.refused(self._predictor)
+        return Reply(200, _encode(told))
 
     def _live(self, _: Call) -> Reply:
         return Reply(200, b'{"live":true}')
@@ -222,7 +224,9 @@ class Rest:
 
     def _model(self, call: Call) -> Reply:
         check_model(self._predictor, call.name, call.version)
-        return Reply(200, _encode(metadata.model(self._predictor, self._tensors)))
+        told = metadata.model(self._predictor, self._tensors)
+        told.refused = metadata.refused(self._predictor)
+        return Reply(200, _encode(told))
 
     def _model_ready(self, call: Call) -> Reply:
         check_model(self._predictor, call.name, call.version)
@@ -235,7 +239,9 @@ class Rest:
 
     def _model_statistics(self, call: Call, metrics: Metrics) -> Reply:
         check_model(self._predictor, call.name, call.version)
-        return Reply(200, _encode(metadata.statistics(self._predictor, metrics, call.version)))
+        told = metadata.statistics(self._predictor, metrics, call.version)
+        told.refused = metadata.refused(self._predictor)
+        return Reply(200, _encode(told))
 
     def _infer(self, call: Call) -> Reply:
         predictor = self._predictor

@@ -4,6 +4,7 @@ from importlib.metadata import version
 
 import msgspec
 
+from contracts.store.state import Role
 from monitoring.metrics.declared import Metrics
 from services.core.model import Model
 from services.core.predictor import Predictor
@@ -12,12 +13,21 @@ from services.wire.protocol import BACKEND, DATA_TYPES, EXTENSIONS, PLATFORM, SE
 from services.wire.tensors import ModelTensors, TensorSpec
 
 
-class ServerMetadata(msgspec.Struct):
-    """`extensions` are those of the protocol that this server knows."""
+class RefusedModel(msgspec.Struct):
+    """A model that is wanted for a role and was not taken, and why: what was there before answers on."""
+
+    role: Role
+    version: str
+    why: str
+
+
+class ServerMetadata(msgspec.Struct, omit_defaults=True):
+    """`extensions` are those of the protocol that this server knows. `refused` is not the protocol's."""
 
     name: str
     version: str
     extensions: list[str]
+    refused: list[RefusedModel] = []
 
 
 class TensorMetadata(msgspec.Struct):
@@ -28,14 +38,18 @@ class TensorMetadata(msgspec.Struct):
     shape: list[int]
 
 
-class ModelMetadata(msgspec.Struct):
-    """The model that is served, with the versions that answer: the champion's first."""
+class ModelMetadata(msgspec.Struct, omit_defaults=True):
+    """The model that is served, with the versions that answer: the champion's first.
+
+    `refused` is not the protocol's.
+    """
 
     name: str
     versions: list[str]
     platform: str
     inputs: list[TensorMetadata]
     outputs: list[TensorMetadata]
+    refused: list[RefusedModel] = []
 
 
 class ServerLive(msgspec.Struct):
@@ -129,10 +143,16 @@ class ModelStatistics(msgspec.Struct):
     inference_stats: InferStatistics
 
 
-class Statistics(msgspec.Struct):
-    """Of each version that answers, the champion's first."""
+class Statistics(msgspec.Struct, omit_defaults=True):
+    """Of each version that answers, the champion's first. `refused` is not the protocol's."""
 
     model_stats: list[ModelStatistics]
+    refused: list[RefusedModel] = []
+
+
+def refused(predictor: Predictor) -> list[RefusedModel]:
+    """What REST adds to the metadata and statistics; messages of gRPC have no member for it."""
+    return [RefusedModel(one.role, one.digest[:12], one.why) for one in predictor.refused]
 
 
 def server() -> ServerMetadata:

@@ -145,8 +145,13 @@ def test_a_model_that_answers_nan_is_refused_and_the_old_one_serves_on(service: 
     assert shown.count(f"  refused champion {service.nan[:12]}: ") == 2
     wait_until(lambda: service.metric('windsock_model_refused{role="champion"} 1.0'), "the metric must tell", 3)
     assert f"champion {service.nan[:12]} is refused" in service.server.log()
+    for path in ("/v2", "/v2/models/flight-delay", "/v2/models/flight-delay/stats"):
+        (refused,) = json.loads(service.server.ask(path)[1])["refused"]
+        assert (refused["role"], refused["version"]) == ("champion", service.nan[:12])
+        assert refused["why"] in shown
     assert service.models("rollback").exit_code == 0
     assert "refused" not in service.models().output
+    assert "refused" not in json.loads(service.server.ask("/v2/models/flight-delay")[1])
 
 
 def test_a_model_that_only_the_database_has_reaches_the_workers(service: Service) -> None:
