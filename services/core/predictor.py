@@ -26,7 +26,7 @@ from services.core.roles import Roles
 from services.core.shadow import Shadow
 
 _CLOSED: Final = "the service must be ready, got a request before start-up or after SIGTERM; try another"
-Given = tuple[PredictionRequest, str, Role, Model]  # a request, our id for it, and who answers it
+Given = tuple[PredictionRequest, str, int, Role, Model]  # a request, our id, when it first came, and who answers it
 Outcome = Answer | WindsockError
 
 
@@ -100,29 +100,30 @@ class Predictor:
         roles = self.roles
         try:
             roles.champion.check(numeric, category)
-            given = [self._give(request, roles) for request in requests]
+            received_us = now_us()
+            given = [self._give(request, roles, received_us) for request in requests]
         except WindsockError as error:
             if len(requests) == 1:
                 return [error]
             return [self.predict_many([one], one.numeric, one.category)[0] for one in requests]
-        one_model = len({model.digest for _, _, _, model in given}) == 1
+        one_model = len({model.digest for *_, model in given}) == 1
         outcomes = self._answer(given, numeric, category) if one_model else self._answer_by_model(given)
         if roles.shadow is not None:
             answered = [one for one, outcome in zip(given, outcomes, strict=True) if isinstance(outcome, Answer)]
-            self._shadow.offer(roles.shadow, [(request, ours) for request, ours, _, _ in answered])
+            self._shadow.offer(roles.shadow, [(request, ours, received) for request, ours, received, _, _ in answered])
         return outcomes
 
-    def _give(self, request: PredictionRequest, roles: Roles) -> Given:
-        ours = self._repeats.id_of(request) if request.id else new_id()
+    def _give(self, request: PredictionRequest, roles: Roles, received_us: int) -> Given:
+        ours, received_us = self._repeats.first(request, received_us) if request.id else (new_id(), received_us)
         if roles.challenger is None and not request.version:
-            return request, ours, "champion", roles.champion
-        return request, ours, *roles.choose(request.key or request.id or ours, request.version)
+            return request, ours, received_us, "champion", roles.champion
+        return request, ours, received_us, *roles.choose(request.key or request.id or ours, request.version)
 
     def _answer_by_model(self, given: list[Given]) -> list[Outcome]:
         """One run a model; outcomes in the order of the requests."""
         outcomes: list[Outcome | None] = [None] * len(given)
-        order = sorted(range(len(given)), key=lambda place: given[place][2])
-        for _, places in groupby(order, key=lambda place: given[place][2]):
+        order = sorted(range(len(given)), key=lambda place: given[place][3])
+        for _, places in groupby(order, key=lambda place: given[place][3]):
             chosen = list(places)
             numeric = np.concatenate([given[place][0].numeric for place in chosen])
             category = np.concatenate([given[place][0].category for place in chosen])
@@ -133,14 +134,14 @@ class Predictor:
 
     def _answer(self, given: list[Given], numeric: Numeric, category: Category) -> list[Outcome]:
         """Score with the one model that all of these have, write, count."""
-        role, model = given[0][2:]
-        received_us, begun = now_us(), time.perf_counter()
+        role, model = given[0][3:]
+        begun = time.perf_counter()
         scores = model.run(numeric, category)
         moment = time.perf_counter()
         frames: list[bytes] = []
         answers: list[Outcome] = []
         end = 0
-        for request, ours, _, _ in given:
+        for request, ours, received_us, _, _ in given:
             begin, end = end, end + len(request.numeric)
             part = scores[begin:end]
             times = received_us, round((moment - request.started) * 1e6)
@@ -150,7 +151,7 @@ class Predictor:
             self._append(b"".join(frames), len(scores))
         except WindsockError as error:
             return [error for _ in given]
-        sizes = [len(request.numeric) for request, _, _, _ in given]
+        sizes = [len(one[0].numeric) for one in given]
         self._metrics.of[given[0][0].protocol].ok(numeric, category, scores, sizes)
         self._metrics.scored[role](len(scores))
         before = sum(begun - request.started for request, *_ in given)

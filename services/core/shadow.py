@@ -17,12 +17,12 @@ import numpy as np
 from monitoring.metrics.declared import Metrics
 from monitoring.spool.spool import Spool
 from services.core.model import RUN_ROWS, Model
-from services.core.request import PredictionRequest, now_us, to_frame
+from services.core.request import PredictionRequest, to_frame
 
 logger = logging.getLogger(__name__)
 PAUSE_SECONDS: Final = 0.005  # until the answers have left; what comes meanwhile is scored in one run
 _NICE: Final = 10
-Offered = tuple[PredictionRequest, str]  # what was answered, and our id for it
+Offered = tuple[PredictionRequest, str, int]  # what was answered, our id for it, and when it first came
 
 
 class Shadow:
@@ -43,7 +43,7 @@ class Shadow:
 
     def offer(self, model: Model, answered: list[Offered]) -> None:
         """Leave requests to be scored by this model. Never waits."""
-        rows = sum(len(request.numeric) for request, _ in answered)
+        rows = sum(len(request.numeric) for request, _, _ in answered)
         with self._lock:
             if self._ended or self._rows + rows > self._limit:
                 self._metrics.shadow_dropped(rows)
@@ -88,18 +88,18 @@ class Shadow:
     def _score(self, batch: list[tuple[Model, Offered]]) -> None:
         model = batch[0][0]
         started = time.perf_counter()
-        rows = sum(len(request.numeric) for _, (request, _) in batch)
+        rows = sum(len(request.numeric) for _, (request, *_) in batch)
         try:
             scores = model.run(
-                np.concatenate([request.numeric for _, (request, _) in batch]),
-                np.concatenate([request.category for _, (request, _) in batch]),
+                np.concatenate([request.numeric for _, (request, *_) in batch]),
+                np.concatenate([request.category for _, (request, *_) in batch]),
             )
-            times = now_us(), round((time.perf_counter() - started) * 1e6)
+            duration_us = round((time.perf_counter() - started) * 1e6)
             frames, begin = [], 0
-            for _, (request, ours) in batch:
+            for _, (request, ours, received_us) in batch:
                 part = scores[begin : begin + len(request.numeric)]
                 begin += len(part)
-                frames.append(to_frame(request, ours, "shadow", model, part, times))
+                frames.append(to_frame(request, ours, "shadow", model, part, (received_us, duration_us)))
             self._spool.append(b"".join(frames), rows)
         except Exception as error:  # noqa: BLE001 - whatever a shadow does, answers go on
             logger.warning("the shadow %s dropped %d rows: %s", model.version, rows, error)
