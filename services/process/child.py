@@ -57,7 +57,9 @@ class Child:
                 env=command.environment | {variable(ServiceSettings, "lifeline"): str(theirs.fileno())},
                 cwd=_PROJECT,  # where `python -m` finds our packages
                 pass_fds=[each.fileno() for each in (theirs, listener) if each],
-                start_new_session=True,  # Ctrl-C reaches the launcher alone, which passes it on once
+                # Ctrl-C reaches the launcher alone, which passes it on once. A session of its own would do that, too,
+                # but Linux weighs sessions against each other (autogroup), and `nice` only within one.
+                process_group=0,
             )
         with contextlib.suppress(ProcessLookupError):
             os.setpriority(os.PRIO_PROCESS, process.pid, command.nice)
