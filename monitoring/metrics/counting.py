@@ -144,7 +144,10 @@ class ProtocolMetrics:
         if ended:
             series.seconds.observe_many(*zip(*ended, strict=True))
         if done:
-            numeric, category, scores = (np.concatenate([one[i] for one in done]) for i in range(3))
+            if len(done) == 1:  # as a large request is: nothing to copy
+                numeric, category, scores = done[0][:3]
+            else:
+                numeric, category, scores = (np.concatenate([one[i] for one in done]) for i in range(3))
             sizes = [size for one in done for size in one[3]]
             series.requests(len(sizes))
             series.rows(len(scores))

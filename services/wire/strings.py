@@ -77,6 +77,9 @@ def _places(data: bytes, rows: int, columns: int) -> NDArray[np.int32] | None:
     end = len(data)
     if end < 4 * rows * columns:
         return None
+    places = _even_places(data, rows, columns)
+    if places is not None:
+        return places
     after = np.full(end + 2, end + 1, np.int32)  # the next element's place; past the end: there can be none here
     np.add(np.minimum(_numbers(data), end), np.arange(4, end + 1), out=after[: end - 3], casting="unsafe")
     np.minimum(after, end + 1, out=after)
@@ -94,6 +97,20 @@ def _places(data: bytes, rows: int, columns: int) -> NDArray[np.int32] | None:
     for column in range(1, columns):
         places[column] = after.take(places[column - 1])
     return places.T.ravel()
+
+
+def _even_places(data: bytes, rows: int, columns: int) -> NDArray[np.int32] | None:
+    """The same where each column's strings are all of one length, as codes are. None: they are not."""
+    numbers, row, first = _numbers(data), 0, []
+    for _ in range(columns):
+        if row >= len(numbers):
+            return None
+        first.append(row)
+        row += 4 + int(numbers[row])
+    if row * rows != len(data):
+        return None
+    places = np.arange(0, len(data), row, dtype=np.int32)[:, None] + np.array(first, np.int32)
+    return places.ravel() if (numbers[places] == numbers[first]).all() else None
 
 
 def _words(
