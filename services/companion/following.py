@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import sqlalchemy as sa
 
 from contracts.artifact import verify
@@ -30,6 +31,7 @@ class Following:
 
     def __init__(self, engine: sa.Engine, store: Path, public_key: Path, state: State) -> None:
         self._engine, self._store, self._public_key, self._state = engine, store, public_key, state
+        self._refused = 0  # sequence of the newest row that says what cannot be
         self._missed: dict[str, float] = {}  # digest -> when it could not be had, seconds of the monotonic clock
 
     def step(self) -> bool:
@@ -46,7 +48,7 @@ class Following:
         if rows:
             for digest in rows[0].digests().values():
                 self._fetch(digest)
-            if rows[0] != known:
+            if rows[0] != known and self._is_valid(rows[0]):
                 self._state.write(self._state.desired, rows[0])
                 logger.info("roles: row %d, champion %s", rows[0].sequence, rows[0].champion[:12])
         elif known is not None and known.base == pointer:
@@ -63,6 +65,18 @@ class Following:
         except DataError as error:
             logger.warning("%s; it is written again", error)
             return None
+
+    def _is_valid(self, desired: Desired) -> bool:
+        """Whether a row says what roles can be; `windsock models` writes no other. One that is not changes nothing."""
+        if desired.sequence == self._refused:
+            return False
+        try:
+            msgspec.convert(msgspec.to_builtins(desired), Desired)
+        except msgspec.ValidationError as error:
+            self._refused = desired.sequence
+            logger.error("roles: row %d is refused: %s; say it with `windsock models`", desired.sequence, error)
+            return False
+        return True
 
     def _fetch(self, digest: str) -> None:
         """Bring a model that is not at hand. One that cannot be had is told in the log, and tried again later."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from contracts.artifact import verify
-from contracts.errors import ArtifactInvalid, WindsockError
+from contracts.errors import ArtifactInvalid, DataError, WindsockError
 from contracts.store import CHAMPION, find_model, read_pointer, wanted
 from contracts.store.state import Desired, Refused, ReplicaState, Role, State
 from monitoring.metrics.declared import Metrics
@@ -167,8 +167,9 @@ class Follower:
     def _follow(self) -> None:
         before, refused = self._predictor.roles, dict(self._models.refused)
         try:
+            self._state.read_desired()  # one that is damaged says nothing: it is not the pointer's turn
             desired = self._models.wanted()
-        except ArtifactInvalid as error:
+        except (ArtifactInvalid, DataError) as error:
             logger.warning("%s; what is loaded serves on", error)
             return
         roles = self._models.load_roles(desired, before)

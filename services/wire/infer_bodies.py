@@ -11,12 +11,16 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from contracts.artifact import INPUT_CATEGORY, INPUT_NUMERIC, OUTPUT
-from services.core.request import MAX_ROWS
+from services.core.request import MAX_KEY_LENGTH, MAX_ROWS
 from services.wire.members import INSTANT, NewRequestId
 
 Parameters = dict[str, Any]
 _INPUTS: Final = [INPUT_NUMERIC, INPUT_CATEGORY]
 _SIZE: Final = {"type": ["integer", "null"], "minimum": 0, "description": "bytes behind the JSON that are this input's"}
+_OF_REQUEST: Final = {
+    "event_time": {"type": ["string", "null"]} | INSTANT,
+    "key": {"type": ["string", "null"], "maxLength": MAX_KEY_LENGTH},
+}
 _ELEMENTS: Final = {"type": "array", "description": "elements, flat or by row; null is missing"}
 _RowCount = Annotated[int, Meta(extra_json_schema={"minimum": 1, "maximum": MAX_ROWS})]
 
@@ -39,13 +43,11 @@ class RequestedOutput(msgspec.Struct):
 
 
 class InferBody(msgspec.Struct):
-    """Both inputs of the model, in any order; `parameters` may say `event_time` and `binary_data_output`."""
+    """Both inputs of the model, in any order; `parameters` may say `event_time`, `key` and `binary_data_output`."""
 
     inputs: Annotated[list[InputTensor], Meta(extra_json_schema={"minItems": 2, "maxItems": 2})]
     id: NewRequestId = ""
-    parameters: Annotated[
-        Parameters, Meta(extra_json_schema={"properties": {"event_time": {"type": ["string", "null"]} | INSTANT}})
-    ] = {}
+    parameters: Annotated[Parameters, Meta(extra_json_schema={"properties": _OF_REQUEST})] = {}
     outputs: Annotated[list[RequestedOutput], Meta(extra_json_schema={"maxItems": 1})] = []
 
 

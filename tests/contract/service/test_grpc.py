@@ -215,6 +215,8 @@ BAD_RAW: dict[str, tuple[Callable[[pb.ModelInferRequest], Any], str]] = {
     "id": (lambda m: setattr(m, "id", "x" * 129), "`id` must be 1 to 128"),
     "output": (lambda m: m.outputs.add(name="logit"), "`outputs` must name `probability`"),
     "event_time": (lambda m: setattr(m.parameters["event_time"], "string_param", "noon"), "`event_time`"),
+    "key": (lambda m: setattr(m.parameters["key"], "string_param", "x" * 257), "`key` must have at most 256"),
+    "key, a number": (lambda m: setattr(m.parameters["key"], "int64_param", 5), "`key` must be a string"),
     "event_time, a number": (lambda m: setattr(m.parameters["event_time"], "int64_param", 5), "`event_time`"),
 }
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from contracts.schema import NumericFeature
-from services.core.request import MAX_ID_LENGTH, MAX_ROWS
+from services.core.request import MAX_ID_LENGTH, MAX_KEY_LENGTH, MAX_ROWS
 from services.wire.members import NO_NUL, PRINTABLE
 from tasks.flights.schema import SCHEMA
 from tests.support.payloads import INFER, json_body, rows
@@ -189,6 +189,16 @@ def test_tensors_have_the_members_that_the_document_says(server: Server, schemas
     assert event_time["type"] == ["string", "null"]
     for value, status in [(None, 200), *((i, 200) for i in INSTANTS), *((i, 400) for i in NO_INSTANTS)]:
         assert server.ask(INFER, TENSORS | {"parameters": {"event_time": value}})[0] == status, value
+    key = schemas["InferBody"]["properties"]["parameters"]["properties"]["key"]
+    assert (key["type"], key["maxLength"]) == (["string", "null"], MAX_KEY_LENGTH)
+    for value, status in [
+        (None, 200),
+        ("", 200),
+        ("x" * MAX_KEY_LENGTH, 200),
+        ("x" * (MAX_KEY_LENGTH + 1), 400),
+        (5, 400),
+    ]:
+        assert server.ask(INFER, TENSORS | {"parameters": {"key": value}})[0] == status, value
 
 
 def test_the_pattern_of_an_id_is_what_python_calls_printable(schemas: dict[str, Any]) -> None:

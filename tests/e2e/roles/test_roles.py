@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import sqlalchemy as sa
 from click.testing import CliRunner, Result
 from onnx import helper, numpy_helper
 
@@ -26,6 +27,8 @@ from contracts.settings import clean_environment
 from contracts.store.state import State
 from monitoring.log.database import opened
 from monitoring.log.desired import history
+from monitoring.log.schema import ROLES
+from tasks.rain.schema import SCHEMA as RAIN
 from tests.support.payloads import records, rows
 from tests.support.serving import Server, Store, start, wait_until
 from tests.support.tiny import tiny_model, write_store
@@ -39,13 +42,14 @@ CLIENTS = 4
 
 @dataclass
 class Service:
-    """A running service, and models of its store: the champion, another one, and one that answers NaN."""
+    """A running service, and models of its store: the champion, another one, one that answers NaN, another task's."""
 
     folder: Path
     server: Server
     first: str
     second: str
     nan: str
+    rain: str
 
     def models(self, *arguments: str) -> Result:
         """`windsock models`, as somebody beside the service says it."""
@@ -87,9 +91,10 @@ def nan_model() -> bytes:
 
 def new_service(folder: Path, workers: int = 1) -> Service:
     nan, second = (write_store(folder, model) for model in (nan_model(), tiny_model(known=("AA", "X"))))
+    rain = write_store(folder, tiny_model(RAIN), RAIN)
     first = write_store(folder)
     store = Store(folder / "store", folder / "signing.pub", first)
-    service = Service(folder, start(folder, store, workers=workers), first, second, nan)
+    service = Service(folder, start(folder, store, workers=workers), first, second, nan, rain)
     wait_until(lambda: service.models().output.count("champion: ") == workers, "the workers must be reported", 20)
     return service
 
@@ -123,6 +128,7 @@ def test_every_worker_follows_within_two_seconds(service: Service) -> None:
 
 def test_a_shadow_is_in_the_log_and_in_no_answer(service: Service) -> None:
     assert service.models("set", "--shadow", service.second).exit_code == 0
+    assert service.server.ask(f"/v2/models/flight-delay/versions/{service.second[:12]}/ready")[0] == 404
     version, role = service.ask("seen-by-both")
     assert (version, role) == (service.first[:12], "champion")
 
@@ -152,6 +158,53 @@ def test_a_model_that_answers_nan_is_refused_and_the_old_one_serves_on(service: 
     assert service.models("rollback").exit_code == 0
     assert "refused" not in service.models().output
     assert "refused" not in json.loads(service.server.ask("/v2/models/flight-delay")[1])
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ({"weight": 7.0}, "is refused: Expected `float` <= 1.0"),
+        ({"champion": "no digest"}, "is refused: Expected `str` matching regex"),
+        ({"champion": "ab" * 32}, "champion abababababab is refused: "),
+        ({"challenger": "rain", "weight": 1.0}, "must be of the task flight-delay, got rain"),
+        ({"shadow": "cd" * 32}, "shadow cdcdcdcdcdcd is refused: "),
+    ],
+    ids=["weight", "digest", "champion", "task", "shadow"],
+)
+def test_what_somebody_writes_into_the_database_without_a_check_changes_no_answer(
+    service: Service, word: dict[str, object], told: str
+) -> None:
+    if word.get("challenger") == "rain":
+        word = word | {"challenger": service.rain}
+    row: dict[str, object] = {
+        "base": service.first,
+        "champion": service.first,
+        "challenger": None,
+        "weight": 0.0,
+        "shadow": None,
+    }
+    row |= {"changed_us": time.time_ns() // 1000, "changed_by": "somebody", "reason": ""} | word
+    try:
+        with opened(service.server.database_url) as engine, engine.begin() as connection:
+            connection.execute(sa.insert(ROLES).values(row))
+        wait_until(lambda: told in service.server.log(), "the refusal must be in the log", 5)
+        assert service.answered(20) == {"champion": 20}
+        assert service.ask() == (service.first[:12], "champion")
+        assert service.models().exit_code == 0
+    finally:
+        service.models("set", "--champion", service.first, "--no-challenger", "--no-shadow")
+    assert "refused" not in service.models().output
+
+
+def test_a_damaged_file_of_desired_state_changes_nothing(service: Service) -> None:
+    """Its companion writes it again; until then it is not as if nobody had said anything."""
+    assert service.models("set", "--champion", service.second).exit_code == 0
+    answers = set()
+    for content in ('{"champion": 3}', "", "{"):
+        (service.server.state / "desired.json").write_text(content)
+        answers |= {service.ask()[0] for _ in range(100)}
+    assert answers == {service.second[:12]}
+    assert service.models("rollback").exit_code == 0
 
 
 def test_a_model_that_only_the_database_has_reaches_the_workers(service: Service) -> None:
