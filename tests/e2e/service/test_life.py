@@ -172,7 +172,15 @@ def _is_running(pid: int) -> bool:
 
 
 def workers(server: Server) -> set[int]:
-    return {p for p in descendants(server.pid) if "_bentoml_impl.worker.service" in psutil.Process(p).cmdline()}
+    return {pid for pid in descendants(server.pid) if "_bentoml_impl.worker.service" in command_line(pid)}
+
+
+def command_line(pid: int) -> list[str]:
+    """Empty: the process has ended."""
+    try:
+        return psutil.Process(pid).cmdline()
+    except psutil.Error:
+        return []
 
 
 def test_no_process_outlives_the_launcher(tmp_path: Path, artifact_store: Store) -> None:
@@ -196,7 +204,7 @@ def test_a_worker_that_dies_is_replaced_on_all_ports(tmp_path: Path, artifact_st
         assert server.ask("/v1/predict", records(*rows(1), id=str(place)))[0] == 200
         took = time.monotonic() - died
         (worker,) = workers(server) - {victim}
-        assert took < max(2, start_seconds), took  # on a machine that others slow down, a start tells by how much
+        assert took < max(2, 1.5 * start_seconds), took  # on a machine that others slow down, a start tells by how much
         victim = worker
     assert scrape(server)['windsock_requests_total{"code": "ok", "protocol": "rest"}'] == 1
     with grpc.insecure_channel(server.grpc) as channel:

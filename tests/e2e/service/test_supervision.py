@@ -9,20 +9,15 @@ from pathlib import Path
 
 import psutil
 
-from tests.e2e.service.test_life import scrape
+from tests.e2e.service.test_life import command_line, scrape
 from tests.support.payloads import records, rows
 from tests.support.serving import Server, Store, descendants, start, wait_until
 
 
 def companion(server: Server) -> int | None:
     """Its pid; None: there is none just now."""
-    for pid in descendants(server.pid):
-        try:
-            if psutil.Process(pid).cmdline()[-1] == "companion":
-                return pid
-        except (psutil.Error, IndexError):
-            continue
-    return None
+    found = [pid for pid in descendants(server.pid) if command_line(pid)[-1:] == ["companion"]]
+    return found[0] if found else None
 
 
 def logged(server: Server) -> list[str]:

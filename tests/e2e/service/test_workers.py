@@ -124,7 +124,7 @@ def test_a_worker_that_dies_is_replaced_while_the_other_answers(tmp_path: Path, 
         time.sleep(0.01)
     took = time.monotonic() - died
     assert len(workers(two) - before) == 1
-    assert took < max(2, start_seconds), took  # on a machine that others slow down, a start tells by how much
+    assert took < max(2, 1.5 * start_seconds), took  # on a machine that others slow down, a start tells by how much
     assert meanwhile > 10  # each on a connection of its own
     assert closed <= 2, "only what the dying worker had in its hands"
     found = scrape(two)
