@@ -1,5 +1,9 @@
 """The monitor, its page, the receiver of alerts, and the prediction log that they read."""
 
+from datetime import datetime
+from pathlib import Path
+from typing import TextIO
+
 import click
 
 from cli.options import command
@@ -54,25 +58,72 @@ def alerts(settings: MonitorSettings) -> None:
 
 @click.group()
 def log() -> None:
-    """Look after the prediction log: renew one that an earlier version wrote."""
+    """Look after the prediction log: its tables, its age, what is taken out of it."""
 
 
 @log.command()
 @command(LogSettings, "root", "state", database_url="database")
 def migrate(settings: LogSettings) -> None:
-    """Renew a log that an earlier version wrote: its database and what waits in its spool. Stop the service first."""
+    """Make the log's tables, or renew what an earlier version wrote: database and spool. Stop the service first.
+
+    In PostgreSQL its owner says this. It makes the roles windsock_writer and windsock_reader, too.
+    """
     from monitoring.log.migrate import migrate_log
 
     try:
         from tasks import log_columns_before_schema
-    except ModuleNotFoundError as error:
-        raise ParameterError(
-            "`windsock log migrate` must run in a checkout, got an image, which has no tasks; run it there, with the "
-            "address of the log as --database"
-        ) from error
-    done = migrate_log(settings.database, settings.spool, log_columns_before_schema())
-    if not done.database and not done.segments:
-        click.echo("nothing to migrate: the log is this version's")
-        return
-    click.echo(f"columns of the database: {'renamed' if done.database else 'already new'}")
-    click.echo(f"segments of the spool: {done.segments} rewritten")
+    except ModuleNotFoundError:  # an image has no tasks: a log from before schemas is renewed in a checkout
+        renamed: dict[str, str] = {}
+    else:
+        renamed = dict(log_columns_before_schema())
+    done = migrate_log(settings.database, settings.spool, renamed)
+    was = {None: "made", "": "renewed from version 1", "1": "renewed from version 1"}
+    click.echo(f"tables of the database: {was.get(done.found, 'already those of this version')}")
+    click.echo(f"segments of version 1's spool: {done.segments} moved, {done.put_aside} lines put aside")
+
+
+@log.command()
+@command(LogSettings, "root", "state", "retention_days", database_url="database")
+def maintain(settings: LogSettings) -> None:
+    """Drop what is older than it is kept for, and make PostgreSQL's partitions ahead. To be run each day."""
+    from datetime import UTC, datetime, timedelta
+
+    from monitoring.log.database import opened
+    from monitoring.log.reader import count_orphans
+    from monitoring.log.upkeep.retention import maintain as run
+
+    with opened(settings.database) as engine:
+        done = run(engine, settings.retention_days)
+    click.echo(f"partitions: {len(done.made)} made, {len(done.dropped)} dropped; rows deleted: {done.deleted}")
+    now = datetime.now(UTC).replace(tzinfo=None)
+    orphans = count_orphans(settings.database, now - timedelta(days=30), now - timedelta(hours=1))
+    click.echo(f"labels of the newest 30 days that name no prediction: {orphans}")
+
+
+@log.command()
+@click.option("--id", "ids", multiple=True, help="A request's id, as its caller named it; may be given several times.")
+@click.option("--ids-from", type=click.File("r", "utf-8"), help="A file with an id a line; - is standard input.")
+@command(LogSettings, "root", "state", database_url="database")
+def delete(settings: LogSettings, ids: tuple[str, ...], ids_from: TextIO | None) -> None:
+    """Delete requests with their labels, while the service goes on."""
+    from monitoring.log.database import opened
+    from monitoring.log.upkeep.retention import delete_requests
+
+    wanted = [*ids, *(line.rstrip("\r\n") for line in ids_from or () if line.strip())]
+    if not wanted:
+        raise ParameterError("`--id` must name a request, got none; give --id or --ids-from")
+    with opened(settings.database) as engine:
+        click.echo(f"rows deleted: {delete_requests(engine, wanted)}")
+
+
+@log.command()
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the files; made if missing.")
+@click.option("--first", type=click.DateTime(["%Y-%m-%d"]), help="First day of arrival, UTC; default: the log's.")
+@click.option("--last", type=click.DateTime(["%Y-%m-%d"]), help="Last day, inclusive; default: the log's.")
+@command(LogSettings, "root", "state", database_url="database")
+def export(settings: LogSettings, out: Path, first: datetime | None, last: datetime | None) -> None:
+    """Write the log as Parquet files, one a day, for DuckDB and others."""
+    from monitoring.log.upkeep.export import export_log
+
+    done = export_log(settings.database, out, first and first.date(), last and last.date())
+    click.echo(f"{out}: {done.days} days, {done.predictions} rows of predictions, {done.labels} labels")

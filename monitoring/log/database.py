@@ -1,5 +1,6 @@
 """Connections to the prediction log's database, and what must be true of it before anyone reads or writes."""
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -119,7 +120,7 @@ def open_log(url: str) -> sa.Engine:
     """
     engine = connect(url)
     try:
-        _make_folder(engine)
+        make_folder(engine)
         _prepare(engine)
     except (sa.exc.SQLAlchemyError, OSError, ImportError) as error:
         engine.dispose()
@@ -130,7 +131,8 @@ def open_log(url: str) -> sa.Engine:
     return engine
 
 
-def _make_folder(engine: sa.Engine) -> None:
+def make_folder(engine: sa.Engine) -> None:
+    """Of SQLite's file, where it is missing."""
     address = engine.url
     if engine.dialect.name == "sqlite" and address.database and not address.query:
         Path(address.database).parent.mkdir(parents=True, exist_ok=True)
@@ -164,7 +166,7 @@ def asked(
     try:
         with begin(engine) as connection:
             yield connection
-    except (sa.exc.SQLAlchemyError, psycopg.Error, OSError) as error:
+    except (sa.exc.SQLAlchemyError, psycopg.Error, sqlite3.Error) as error:
         with suppress(sa.exc.SQLAlchemyError), engine.connect() as connection:
             check_version(connection)
         raise unavailable(engine.url.render_as_string(), error) from error

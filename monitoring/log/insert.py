@@ -3,6 +3,7 @@
 import operator
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ import psycopg
 import sqlalchemy as sa
 
 from monitoring.log.database import asked
-from monitoring.log.schema import FORMAT, LABELS, PREDICTIONS
+from monitoring.log.schema import DAY_US, FORMAT, LABELS, PREDICTIONS
 from monitoring.spool.frames import Label, Prediction
 
 Record = Prediction | Label
@@ -23,7 +24,7 @@ _ROW_ERRORS: Final = (
     *(sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError),
     *(psycopg.DataError, OverflowError, UnicodeError, TypeError),
 )
-_COLUMNS: Final[dict[sa.Table, tuple[str, ...]]] = {
+_MEMBERS: Final[dict[sa.Table, tuple[str, ...]]] = {
     PREDICTIONS: (
         *("received_us", "id", "digest", "request_id", "role", "schema_hash", "protocol", "caller"),
         *("event_us", "duration_us", "rows", "numeric", "category", "score"),
@@ -31,7 +32,8 @@ _COLUMNS: Final[dict[sa.Table, tuple[str, ...]]] = {
     LABELS: ("request_id", "row", "received_us", "id", "value", "outcome_us", "caller"),
 }
 _CONSTANTS: Final[dict[sa.Table, dict[str, int]]] = {PREDICTIONS: {"first_row": 0, "format": FORMAT}, LABELS: {}}
-_VALUES: Final[dict[sa.Table, Callable[[Any], Row]]] = {t: operator.attrgetter(*c) for t, c in _COLUMNS.items()}
+_VALUES: Final[dict[sa.Table, Callable[[Any], Row]]] = {t: operator.attrgetter(*m) for t, m in _MEMBERS.items()}
+_COLUMNS: Final = {PREDICTIONS: (*_MEMBERS[PREDICTIONS], "day"), LABELS: _MEMBERS[LABELS]}
 _TABLE: Final[dict[type, sa.Table]] = {Prediction: PREDICTIONS, Label: LABELS}
 
 
@@ -43,7 +45,7 @@ class Refused:
     why: str
 
 
-class _Fault(Exception):
+class Fault(Exception):
     """The database refuses at least one of these rows."""
 
 
@@ -68,7 +70,7 @@ def _insert(engine: sa.Engine, records: Sequence[Record], offset: int) -> Iterat
         return
     try:
         _add(engine, records)
-    except _Fault as fault:
+    except Fault as fault:
         if len(records) == 1:
             yield Refused(offset, str(fault))
             return
@@ -79,16 +81,36 @@ def _insert(engine: sa.Engine, records: Sequence[Record], offset: int) -> Iterat
 
 def _add(engine: sa.Engine, records: Sequence[Record]) -> None:
     add = _copy if engine.dialect.name == "postgresql" else _execute
+    with adding(engine) as connection:
+        for kind, table in _TABLE.items():
+            rows = list(_rows(table, [record for record in records if isinstance(record, kind)]))
+            if rows:
+                add(connection, table, rows)
+
+
+def _rows(table: sa.Table, records: Sequence[Record]) -> Iterator[Row]:
+    """Values of `_COLUMNS`."""
+    values = map(_VALUES[table], records)
+    if table is LABELS:
+        return values
+    return ((*row, record.received_us // DAY_US) for row, record in zip(values, records, strict=True))
+
+
+@contextmanager
+def adding(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """One transaction that adds rows.
+
+    Raises:
+        Fault: the database refuses at least one of them.
+        DataError, Unavailable: as `insert`.
+    """
     with asked(engine) as connection:
         try:
-            for kind, table in _TABLE.items():
-                rows = [_VALUES[table](record) for record in records if isinstance(record, kind)]
-                if rows:
-                    add(connection, table, rows)
+            yield connection
         except Exception as error:
             cause = getattr(error, "orig", None) or error
             if _is_of_a_row(cause):
-                raise _Fault(_say(cause)) from error
+                raise Fault(_say(cause)) from error
             raise
 
 

@@ -1,84 +1,143 @@
-"""Logs of earlier versions: how they are recognised and refused, and `windsock log migrate`, which renews them.
+"""`windsock log migrate`: makes the tables, or renews what an earlier version wrote, in the database and in the spool.
 
-Earlier versions called the columns of labels otherwise. What they were called the caller says (`renamed`, old name ->
-new name): here it is only known what labels must have.
+Version 1 noted no version, and the one before it called the columns of labels otherwise; what they were called the
+caller says (`renamed`, old name -> new name). The database changes in one transaction. A segment of version 1 is
+deleted once the database has all of it, under keys that its lines give: whatever is killed can be repeated.
 """
 
 import fcntl
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import msgspec
 import sqlalchemy as sa
 
 from contracts.errors import DataError, Unavailable
 from contracts.files import write_atomic
-from monitoring.log.spool import SUFFIX, LabelRecord
-from monitoring.log.tables import LABELS, check_tables, connect, hide_password
+from monitoring.log.database import asked, check_version, exclusively, make_folder, opened, version
+from monitoring.log.insert import Fault, adding
+from monitoring.log.migrations import stamp, upgrade
+from monitoring.log.migrations.lines import add, decode
+from monitoring.log.schema import VERSION
+from monitoring.log.upkeep.access import grant
+from monitoring.log.upkeep.partitions import make_partitions
+from monitoring.spool.segments import BAD
 
 logger = logging.getLogger(__name__)
 
-_MEMBERS: Final = {field.encode_name for field in msgspec.structs.fields(LabelRecord)}
-_LABEL: Final = b'"type":"label"'  # as msgspec writes the tag; inside a string its quotes would be escaped
-_LOCK_TIMEOUT: Final = "10s"  # of PostgreSQL, for those who read the table just now
+OLD_SUFFIX: Final = ".jsonl"
+_BATCH: Final = 1_000  # lines that are inserted at once
+_VERSION_1: Final = {
+    "predictions": (
+        *("request_id", "row", "digest", "protocol", "event_time", "received_at", "duration_us"),
+        *("numeric", "category", "score"),
+    ),
+    "labels": ("request_id", "row", "value", "outcome_at", "received_at"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Migrated:
-    """What a migration changed: whether the database's columns, and the lines of how many segments."""
+    """What a migration found and did.
 
-    database: bool
+    Attributes:
+        found: version of the database before; None: it had no tables.
+        segments: of version 1's spool that are in the database now.
+        put_aside: lines of them that are no record, or that the database refuses; they stand in the spool's `bad`.
+    """
+
+    found: str | None
     segments: int
+    put_aside: int
 
 
-def refuse_old_lines(spool: Path) -> None:
-    """Refuse a spool that the writer would not understand. Nothing is changed.
+def refuse_old_spool(spool: Path) -> None:
+    """Refuse a spool that has segments of version 1, which nobody reads any more. Nothing is changed.
 
     Raises:
-        DataError: a segment has labels of an earlier version.
+        DataError: names the first, and the command that moves them.
     """
-    for path in _segments(spool):
-        try:
-            with path.open("rb") as file:
-                old = any(_old_label(line) is not None for line in file)
-        except FileNotFoundError:  # another process has moved it to the database meanwhile
-            continue
-        if old:
-            raise DataError(
-                f"the spool `{spool}` must have labels with {', '.join(sorted(_MEMBERS))}, got others in {path.name}: "
-                "an earlier version wrote them; run `windsock log migrate`"
-            )
+    if paths := _segments(spool):
+        raise DataError(
+            f"the spool `{spool}` must have segments of version {VERSION}, got {paths[0].name} of version 1; "
+            "run `windsock log migrate`"
+        )
 
 
 def migrate_log(database_url: str, spool: Path, renamed: Mapping[str, str]) -> Migrated:
-    """Rename the columns of labels in the database and in the spool. A kill leaves each of them old or new.
+    """Make or renew the tables, and move what waits in version 1's spool. PostgreSQL's users get their rights.
 
     Args:
         spool: its folder; may be missing.
-        renamed: old name of a column of labels -> its name now.
+        renamed: old name of a column of labels -> its name in version 1.
 
     Raises:
-        DataError: labels that have other columns than these; what stands in the same place is left as it was.
+        DataError: tables of a later version, or that no version made; they are as they were.
         Unavailable: a service holds a segment of the spool, or the database takes no change.
     """
-    with ExitStack() as held:
+    with ExitStack() as held, opened(database_url) as engine:
         paths = [path for path in _segments(spool) if _hold(path, held)]
-        database = _rename_columns(database_url, renamed)
-        segments = sum(_rewrite(path, renamed) for path in paths)
-    return Migrated(database, segments)
+        make_folder(engine)
+        with asked(engine, exclusively) as connection:
+            found = _renew_tables(connection, renamed)
+        if engine.dialect.name == "postgresql":
+            make_partitions(engine)
+            grant(engine)
+        elif found in ("", "1"):
+            _shrink(engine)
+        put_aside = sum(_move(engine, path, renamed) for path in paths)
+    return Migrated(found, len(paths), put_aside)
+
+
+def _renew_tables(connection: sa.Connection, renamed: Mapping[str, str]) -> str | None:
+    """Returns the version that was found."""
+    found = version(connection)
+    if found == "":
+        _rename_columns(connection, renamed)
+        _check_version_1(connection)
+        stamp(connection, "1")
+    if found is None or found < VERSION:
+        upgrade(connection)
+    check_version(connection)
+    return found
+
+
+def _rename_columns(connection: sa.Connection, renamed: Mapping[str, str]) -> None:
+    quote = connection.dialect.identifier_preparer.quote
+    for column in sa.inspect(connection).get_columns("labels"):
+        if (new := renamed.get(column["name"])) is not None:
+            connection.exec_driver_sql(f"ALTER TABLE labels RENAME COLUMN {quote(column['name'])} TO {quote(new)}")
+
+
+def _check_version_1(connection: sa.Connection) -> None:
+    for table, expected in _VERSION_1.items():
+        found = [column["name"] for column in sa.inspect(connection).get_columns(table)]
+        if missing := [name for name in expected if name not in found]:
+            raise DataError(
+                f"the table `{table}` of the prediction log must have {', '.join(missing)}, got the columns "
+                f"{', '.join(found)}: no version that this one knows made it; rename it, or give another database"
+            )
+
+
+def _shrink(engine: sa.Engine) -> None:
+    """Give back the pages of the old tables, and let later deletions give back theirs. A full disk may refuse it."""
+    with (
+        suppress(sa.exc.SQLAlchemyError),
+        engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection,
+    ):
+        connection.exec_driver_sql("VACUUM")
 
 
 def _segments(spool: Path) -> list[Path]:
-    return sorted(spool.glob(f"*{SUFFIX}"))
+    return sorted(spool.glob(f"*{OLD_SUFFIX}"))
 
 
 def _hold(path: Path, held: ExitStack) -> bool:
-    """Lock a segment as whoever adopts it does. Returns whether it is still there."""
+    """Lock a segment as version 1's service does. Returns whether it is still there."""
     try:
         descriptor = os.open(path, os.O_RDWR)
     except FileNotFoundError:
@@ -91,69 +150,31 @@ def _hold(path: Path, held: ExitStack) -> bool:
     return path.exists()
 
 
-def _rewrite(path: Path, renamed: Mapping[str, str]) -> bool:
-    """Whether the segment had old labels. Its other lines stay as they are, a torn last one, too."""
-    lines = path.read_bytes().split(b"\n")
-    new = list(_renew(lines, path, renamed))
-    if new == lines:
-        return False
-    write_atomic(path, b"\n".join(new), 0o600)
-    return True
+def _move(engine: sa.Engine, path: Path, renamed: Mapping[str, str]) -> int:
+    """Insert a segment's lines and delete it. Returns how many lines were put aside."""
+    *lines, _ = path.read_bytes().split(b"\n")  # what follows the last end was torn by a kill, never acknowledged
+    bad: list[bytes] = []
+    for start in range(0, len(lines), _BATCH):
+        bad += _insert(engine, lines[start : start + _BATCH], path.name, renamed)
+    if bad:
+        write_atomic(path.parent / BAD / path.name, b"\n".join([*bad, b""]), 0o600)
+    path.unlink()
+    return len(bad)
 
 
-def _renew(lines: Iterable[bytes], path: Path, renamed: Mapping[str, str]) -> Iterator[bytes]:
-    for line in lines:
-        label = _old_label(line)
-        if label is None:
-            yield line
-            continue
-        label = {renamed.get(name, name): value for name, value in label.items()}
-        if not label.keys() >= _MEMBERS:
-            raise DataError(
-                f"labels in `{path}` must have {', '.join(sorted(_MEMBERS))} or the names before them, got "
-                f"{line[:200]!r}; correct the line or take it out"
-            )
-        yield msgspec.json.encode(label)
-
-
-def _old_label(line: bytes) -> dict[str, Any] | None:
-    """A label of an earlier version; None: another line, damaged ones included, which the writer skips by itself."""
-    if _LABEL not in line:
-        return None
+def _insert(engine: sa.Engine, lines: list[bytes], name: str, renamed: Mapping[str, str]) -> list[bytes]:
+    """Returns the lines that are no record, or that the database refuses."""
+    decoded = {line: decode(line, renamed) for line in lines}
+    bad = [line for line in lines if decoded[line] is None]
     try:
-        label = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-    return label if isinstance(label, dict) and not label.keys() >= _MEMBERS else None
-
-
-def _rename_columns(database_url: str, renamed: Mapping[str, str]) -> bool:
-    """All columns in one transaction. Returns whether there was anything to rename."""
-    address = sa.make_url(database_url)
-    if address.get_backend_name() == "sqlite" and not address.query and not Path(address.database or "").exists():
-        return False
-    engine = connect(database_url)
-    try:
-        with engine.begin() as connection:
-            # SQLite's driver begins no transaction before a change of a table by itself.
-            sqlite = engine.dialect.name == "sqlite"
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if sqlite else f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
-            inspector = sa.inspect(connection)
-            if not inspector.has_table(LABELS.name):
-                return False
-            found = [column["name"] for column in inspector.get_columns(LABELS.name)]
-            quote = engine.dialect.identifier_preparer.quote
-            old = [name for name in found if name in renamed]
-            for name in old:
-                connection.exec_driver_sql(
-                    f"ALTER TABLE {quote(LABELS.name)} RENAME COLUMN {quote(name)} TO {quote(renamed[name])}"
-                )
-            check_tables(connection)
-            return bool(old)
-    except sa.exc.SQLAlchemyError as error:
-        raise Unavailable(
-            f"the prediction log `{hide_password(database_url)}` must take a change of its tables, got: "
-            f"{getattr(error, 'orig', error)}; stop what uses it and run this again"
-        ) from error
-    finally:
-        engine.dispose()
+        with adding(engine) as connection:
+            add(connection, [record for record in decoded.values() if record is not None])
+    except Fault as fault:
+        if len(lines) > 1:
+            half = len(lines) // 2
+            return _insert(engine, lines[:half], name, renamed) + _insert(engine, lines[half:], name, renamed)
+        logger.error("spool: the database refuses a record of %s: %s", name, fault)
+        bad = lines
+    if bad:
+        logger.error("spool: %d lines of %s are put aside in %s/", len(bad), name, BAD)
+    return bad

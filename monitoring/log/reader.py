@@ -1,150 +1,210 @@
 """Reads the prediction log, rows joined with their labels, into arrays."""
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
-import msgspec
 import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from contracts.errors import DataError
+from contracts.errors import DataError, Unavailable
 from contracts.schema import Schema
-from monitoring.log.tables import LABELS, PREDICTIONS, check_tables, connect, hide_password
+from monitoring.log.database import asked, opened
+from monitoring.log.joining import Told, find_labels, together
+from monitoring.log.schema import LABELS, PREDICTIONS
+from monitoring.log.stream import Columns, Decoder, Requests, Width, fetch, select, without_collections
 
-_decode_numbers = msgspec.json.Decoder(list[float | None]).decode
-_decode_strings = msgspec.json.Decoder(list[str]).decode
+ANSWERS: Final = ("champion", "challenger")  # roles whose scores somebody got; a shadow's are for the log alone
+_EPOCH: Final = datetime(1970, 1, 1)
+_p: Final = PREDICTIONS.c
 
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """Logged rows and their labels, by `event_time`, then key. Instants are UTC.
+    """Logged rows and their labels, by `event_time`, then arrival. Instants are UTC.
 
     Rows that another schema's width left out are counted in `other_inputs`, and are in no array.
     """
 
     request_id: NDArray[np.object_]  # [n] of str
     digest: NDArray[np.object_]  # [n] of str
+    role: NDArray[np.object_]  # [n] of str
     protocol: NDArray[np.object_]  # [n] of str
     event_time: NDArray[np.datetime64]  # [n], microseconds, the caller's clock
     received_at: NDArray[np.datetime64]  # [n], microseconds, the service's clock
     numeric: NDArray[np.float32]  # [n, numbers of the schema], NaN is missing
     category: NDArray[np.object_]  # [n, categories of the schema] of str
     score: NDArray[np.float64]  # [n]
-    label: NDArray[np.float64]  # [n], 0 or 1; NaN: no label yet
+    label: NDArray[np.float64]  # [n], 0 or 1, the newest that was told; NaN: none yet
     duration_us: NDArray[np.int64]  # [n]
     other_inputs: int
+    repeated_ids: int  # requests under an id that a later one has, too: a label counts for the newest
 
 
-def read_predictions(database_url: str, first: datetime, last: datetime, schema: Schema | None = None) -> Predictions:
+def read_predictions(
+    database_url: str,
+    first: datetime,
+    last: datetime,
+    schema: Schema | None = None,
+    roles: Iterable[str] = ANSWERS,
+) -> Predictions:
     """Rows with `first <= event_time < last` (UTC without a zone).
 
     Args:
         schema: rows of models with another number of features are left out and counted; None: there may be none.
+        roles: of the models whose rows are wanted.
 
     Raises:
-        DataError: there is no prediction log at this address, or rows of several schemas where one is expected.
+        DataError: there is no prediction log of this version at this address, or rows of several schemas where one is
+            expected.
     """
-    moment = PREDICTIONS.c.event_time
-    return _read(database_url, sa.select(PREDICTIONS).where(moment >= first, moment < last).subquery(), schema)
+    chosen = _p.role.in_(tuple(roles)) & (_p.event_us >= to_us(first)) & (_p.event_us < to_us(last))
+    return _read(database_url, lambda query: query.where(chosen), schema)
 
 
 def read_newest(database_url: str, digest: str, since: datetime, rows: int, schema: Schema) -> Predictions:
     """The `rows` newest that this model answered, by arrival, none that arrived before `since` (UTC without a zone).
 
     Raises:
-        DataError: there is no prediction log at this address.
+        DataError: there is no prediction log of this version at this address.
     """
-    p = PREDICTIONS.c
-    newest = (
-        sa.select(PREDICTIONS)
-        .where(p.digest == digest, p.received_at >= since)
-        .order_by(p.received_at.desc(), p.request_id, p.row)
-        .limit(rows)
-    )
-    return _read(database_url, newest.subquery(), schema)
+    chosen = _p.role.in_(ANSWERS) & (_p.digest == digest) & (_p.received_us >= to_us(since))
+    order = (_p.received_us.desc(), _p.id)
+    return _read(database_url, lambda query: query.where(chosen).order_by(*order).limit(rows), schema, rows)
 
 
-def newest_models(database_url: str, rows: int) -> set[str]:
-    """Digests of the models that gave the `rows` newest answers, by arrival. Empty: the log is.
+def newest_models(database_url: str, requests: int) -> set[str]:
+    """Digests of the models that answered the newest requests, by arrival. Empty: the log is.
 
     Raises:
-        DataError: there is no prediction log at this address.
+        DataError: there is no prediction log of this version at this address.
     """
-    p = PREDICTIONS.c
-    return {digest for (digest,) in _rows(database_url, sa.select(p.digest).order_by(p.received_at.desc()).limit(rows))}
+    newest = sa.select(_p.digest).where(_p.role.in_(ANSWERS)).order_by(_p.received_us.desc()).limit(requests)
+    return set(_ask(database_url, lambda connection: connection.scalars(newest).all()))
 
 
 def newest_before(database_url: str, moment: datetime) -> datetime | None:
     """The last `event_time` before `moment`; None: there is none.
 
     Raises:
-        DataError: there is no prediction log at this address.
+        DataError: there is no prediction log of this version at this address.
     """
-    found: datetime | None
-    ((found,),) = _rows(
-        database_url, sa.select(sa.func.max(PREDICTIONS.c.event_time)).where(PREDICTIONS.c.event_time < moment)
+    query = sa.select(sa.func.max(_p.event_us)).where(_p.event_us < to_us(moment), _p.role.in_(ANSWERS))
+    found: int | None = _ask(database_url, lambda connection: connection.scalar(query))
+    return None if found is None else from_us(found)
+
+
+def newest_arrival(connection: sa.Connection) -> datetime | None:
+    """When the newest prediction arrived; None: the log is empty."""
+    found = connection.scalar(sa.select(sa.func.max(_p.received_us)))
+    return None if found is None else from_us(found)
+
+
+def count_orphans(database_url: str, first: datetime, last: datetime) -> int:
+    """Labels that arrived in `first <= .. < last` and name no row that the log has.
+
+    Raises:
+        DataError: there is no prediction log of this version at this address.
+    """
+    la = LABELS.c
+    named = (_p.request_id == la.request_id) & (la.row >= _p.first_row) & (la.row < _p.first_row + _p.rows)
+    query = (
+        sa.select(sa.func.count())
+        .select_from(LABELS)
+        .where(la.received_us >= to_us(first), la.received_us < to_us(last), ~sa.exists().where(named))
     )
+    found: int = _ask(database_url, lambda connection: connection.scalar(query))
     return found
 
 
-def _read(database_url: str, chosen: sa.Subquery, schema: Schema | None) -> Predictions:
-    p, la = chosen.c, LABELS.c
-    query = (
-        sa.select(
-            *(p.request_id, p.digest, p.protocol, p.event_time, p.received_at, p.numeric, p.category, p.score),
-            *(la.value, p.duration_us),
-        )
-        .outerjoin_from(chosen, LABELS, sa.and_(p.request_id == la.request_id, p.row == la.row))
-        .order_by(p.event_time, p.request_id, p.row)
-    )
-    found = [(_decode_numbers(row.numeric), _decode_strings(row.category), row) for row in _rows(database_url, query)]
-    if schema is None:
-        widths = {(len(numeric), len(category)) for numeric, category, _ in found}
-    else:
-        widths = {(len(schema.numeric), len(schema.category))}
-    rows = [row for row in found if (len(row[0]), len(row[1])) in widths]
-    if len(widths) > 1:
-        raise DataError(
-            f"rows that are read together must be of one schema, got {sorted(widths)} numbers and categories; "
-            "ask for those of one"
-        )
-    numeric_width, category_width = next(iter(widths), (0, 0))
-    values = [row for _, _, row in rows]
+def to_us(moment: datetime) -> int:
+    """Microseconds since 1970 of an instant, UTC where it has no zone."""
+    plain = moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    return (plain - _EPOCH) // timedelta(microseconds=1)
+
+
+def from_us(microseconds: int) -> datetime:
+    """The instant, UTC without a zone."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def _ask(database_url: str, ask: Callable[[sa.Connection], Any]) -> Any:
+    with opened(database_url) as engine:
+        try:
+            with asked(engine) as connection:
+                return ask(connection)
+        except Unavailable as error:
+            raise DataError(str(error)) from error
+
+
+def _read(
+    database_url: str,
+    choose: Callable[[sa.Select[Any]], sa.Select[Any]],
+    schema: Schema | None,
+    limit: int | None = None,
+) -> Predictions:
+    decoder = Decoder(None if schema is None else Width(len(schema.numeric), len(schema.category)))
+    chosen = choose(sa.select(_p.request_id)).subquery()
+
+    def ask(connection: sa.Connection) -> tuple[list[Requests], list[Columns]]:
+        found, rows = [], 0
+        with closing(fetch(connection, choose(select()))) as parts:
+            for columns in parts:
+                found.append(decoder.requests(columns))
+                rows += len(found[-1].score)
+                if limit is not None and rows >= limit:
+                    break
+        several = len({name for part in found for name in part.request_id}) < sum(len(part.rows) for part in found)
+        return found, list(fetch(connection, _labels(chosen, several=several)))
+
+    with without_collections():
+        requests, labels = _ask(database_url, ask)
+        return join(together(requests or [decoder.nothing()]), labels, decoder.other_rows, limit)
+
+
+def _labels(chosen: sa.Subquery, *, several: bool) -> sa.Select[Any]:
+    """Labels of the chosen requests.
+
+    Args:
+        several: whether some have one id; a join, which SQLite does in half the time, would multiply their labels.
+    """
+    la = LABELS.c
+    query = sa.select(la.request_id, la.row, la.received_us, la.id, la.value)
+    if several:
+        return query.where(la.request_id.in_(sa.select(chosen.c.request_id)))
+    return query.join_from(chosen, LABELS, chosen.c.request_id == la.request_id)
+
+
+def join(requests: Requests, labels: Sequence[Columns], other_inputs: int, limit: int | None = None) -> Predictions:
+    """Requests as rows with their labels.
+
+    Args:
+        limit: of the rows, in the order of the requests; None: all.
+    """
+    label, repeated = find_labels(requests, Told.of(labels))
+    rows, start = requests.rows, np.cumsum(requests.rows) - requests.rows
+    order = np.lexsort((requests.received_us, requests.event_us))
+    request = np.repeat(order, rows[order])
+    row = np.arange(len(request)) - np.repeat(np.cumsum(rows[order]) - rows[order] - start[order], rows[order])
+    if limit is not None:
+        request, row = request[row < limit], row[row < limit]
+    sorted_already = len(row) == len(label) and bool((np.diff(row) == 1).all())
+    at = slice(None) if sorted_already else row  # no copy of what is the most of it
     return Predictions(
-        request_id=np.array([row.request_id for row in values], object),
-        digest=np.array([row.digest for row in values], object),
-        protocol=np.array([row.protocol for row in values], object),
-        event_time=np.array([row.event_time for row in values], "datetime64[us]"),
-        received_at=np.array([row.received_at for row in values], "datetime64[us]"),
-        numeric=np.array([numeric for numeric, _, _ in rows], np.float32).reshape(len(rows), numeric_width),
-        category=np.array([category for _, category, _ in rows], object).reshape(len(rows), category_width),
-        score=np.array([row.score for row in values], np.float64),
-        label=np.array([row.value for row in values], np.float64),  # NULL becomes NaN
-        duration_us=np.array([row.duration_us for row in values], np.int64),
-        other_inputs=len(found) - len(rows),
+        request_id=np.array(requests.request_id, object)[request],
+        digest=np.array(requests.digest, object)[request],
+        role=np.array(requests.role, object)[request],
+        protocol=np.array(requests.protocol, object)[request],
+        event_time=requests.event_us[request].astype("datetime64[us]"),
+        received_at=requests.received_us[request].astype("datetime64[us]"),
+        numeric=requests.numeric[at],
+        category=requests.category[at],
+        score=requests.score[at].astype(np.float64),
+        label=label[at],
+        duration_us=requests.duration_us[request],
+        other_inputs=other_inputs,
+        repeated_ids=repeated,
     )
-
-
-def _rows(database_url: str, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
-    engine = connect(database_url)
-    try:
-        with engine.connect() as connection:
-            return connection.execute(query).all()
-    except sa.exc.SQLAlchemyError as error:
-        _refuse_old_tables(engine)
-        raise DataError(
-            f"`{hide_password(database_url)}` must be a prediction log, got: {getattr(error, 'orig', error)}; "
-            "start the service once to make it"
-        ) from error
-    finally:
-        engine.dispose()
-
-
-def _refuse_old_tables(engine: sa.Engine) -> None:
-    """A question that failed because an earlier version made the tables is answered with the way out."""
-    with suppress(sa.exc.SQLAlchemyError), engine.connect() as connection:
-        check_tables(connection)

@@ -4,8 +4,9 @@ One row of `predictions` is one request as one model answered it: all its rows o
 wrote them into the spool. A request that a shadow scored, too, stands there twice, under one id. `labels` are facts
 that are only ever added: what came later about the same row counts, what came first stays beside it.
 
-All instants are integers, microseconds since 1970, UTC. PostgreSQL parts both tables by the day of `received_us`, the
-service's clock, so that a day is dropped at once; the key begins with it, and is the index by arrival as well.
+All instants are integers, microseconds since 1970, UTC. PostgreSQL parts both tables by the day of arrival, the
+service's clock, so that a day is dropped at once. A request that came twice under one id of ours is one row: `day`
+stands in the key instead of `received_us`, because PostgreSQL wants in it what it parts by.
 """
 
 from typing import Final
@@ -21,9 +22,10 @@ METADATA: Final = sa.MetaData()
 PREDICTIONS: Final = sa.Table(
     "predictions",
     METADATA,
-    sa.Column("received_us", sa.BigInteger, nullable=False),
+    sa.Column("day", sa.Integer, nullable=False),  # of `received_us`: days since 1970
     sa.Column("id", sa.String(160), nullable=False),  # ours, unique
     sa.Column("digest", sa.String(64), nullable=False),  # of the model
+    sa.Column("received_us", sa.BigInteger, nullable=False),
     sa.Column("request_id", sa.String(128), nullable=False),  # what labels name
     sa.Column("first_row", sa.Integer, nullable=False),  # number of its first row; only version 1 left others than 0
     sa.Column("role", sa.String(16), nullable=False),  # "champion", "challenger" or "shadow"
@@ -37,13 +39,14 @@ PREDICTIONS: Final = sa.Table(
     sa.Column("numeric", sa.LargeBinary, nullable=False),  # float32 [rows, numbers of the schema], NaN is missing
     sa.Column("category", sa.LargeBinary, nullable=False),  # UTF-8 [rows, categories], joined by NUL, "" is missing
     sa.Column("score", sa.LargeBinary, nullable=False),  # float32 [rows]
-    sa.PrimaryKeyConstraint("received_us", "id", "digest", name="predictions_key"),
+    sa.PrimaryKeyConstraint("day", "id", "digest", name="predictions_key"),
     sa.CheckConstraint("rows > 0 AND first_row >= 0", name="predictions_have_rows"),
     sa.CheckConstraint("length(score) = 4 * rows", name="predictions_have_scores"),
     sa.CheckConstraint("length(numeric) % (4 * rows) = 0", name="predictions_have_numbers"),
     sa.Index("predictions_request_id", "request_id"),
     sa.Index("predictions_event_us", "event_us"),
-    postgresql_partition_by="RANGE (received_us)",
+    sa.Index("predictions_received_us", "received_us"),
+    postgresql_partition_by="RANGE (day)",
 )
 LABELS: Final = sa.Table(
     "labels",
@@ -89,4 +92,8 @@ REPLICAS: Final = sa.Table(
     sa.Column("state", sa.Text, nullable=False),  # JSON of contracts.store.state.ReplicaState
     sa.Column("reported_us", sa.BigInteger, nullable=False),
 )
-PARTITIONED: Final = (PREDICTIONS, LABELS)
+# Table -> the column that its days are told by, and how much of it is a day.
+DAYS: Final[dict[sa.Table, tuple[sa.Column[int], int]]] = {
+    PREDICTIONS: (PREDICTIONS.c.day, 1),
+    LABELS: (LABELS.c.received_us, DAY_US),
+}

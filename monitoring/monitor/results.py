@@ -14,7 +14,9 @@ import sqlalchemy as sa
 from contracts.errors import DataError, Unavailable
 from contracts.reports import decode_report, encode_report
 from contracts.reports.monitoring import Monitoring
-from monitoring.log.tables import PREDICTIONS, connect, hide_password
+from monitoring.log.database import connect, hide_password
+from monitoring.log.reader import newest_arrival
+from monitoring.log.schema import PREDICTIONS
 
 HISTORY: Final = 168  # results that are kept: a week of hourly runs
 # Time-outs of PostgreSQL's client for a server that does not answer: the default is to wait for minutes.
@@ -92,7 +94,7 @@ def newest(database_url: str) -> Newest:
             if REPORTS.name in tables:
                 row = connection.execute(sa.select(REPORTS).order_by(REPORTS.c.id.desc()).limit(1)).first()
             if PREDICTIONS.name in tables:
-                received = connection.scalar(sa.select(sa.func.max(PREDICTIONS.c.received_at)))
+                received = newest_arrival(connection)
     except sa.exc.SQLAlchemyError as error:
         raise _unreachable(database_url, error) from error
     finally:

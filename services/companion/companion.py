@@ -21,6 +21,7 @@ from contracts.lifeline import Lifeline
 from contracts.settings import ServiceSettings
 from contracts.store.state import CompanionState, State
 from monitoring.log.database import connect, open_log
+from monitoring.log.migrate import refuse_old_spool
 from services.companion.following import Following
 from services.companion.mover import Mover
 from services.companion.offsets import Offsets
@@ -44,7 +45,7 @@ def run(settings: ServiceSettings) -> None:
 
     Raises:
         ParameterError: the database's address is none of SQLite or PostgreSQL.
-        DataError: the database has tables of another version.
+        DataError: the database has tables of another version, or the spool segments of one.
         Unavailable: another companion has this state's folder, or the database will never take anything.
     """
     parent = os.getppid()
@@ -54,6 +55,7 @@ def run(settings: ServiceSettings) -> None:
     lifeline = Lifeline(settings.lifeline)
     lifeline.watch()
     with _alone(State(settings.state)) as state:
+        refuse_old_spool(settings.spool)
         _check(settings.database)
         companion = Companion(settings, state)
         companion.start()

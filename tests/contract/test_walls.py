@@ -100,7 +100,7 @@ def test_an_arrow_that_is_not_listed_is_refused(checkout: Path, room: str, impor
         "def later() -> None:\n    from registry import keys\n",
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from registry import keys\n",
         "import registry.keys as keys\n",
-        "from monitoring.log import spool\nfrom registry import keys\n",
+        "from monitoring.log import reader\nfrom registry import keys\n",
     ],
 )
 def test_an_import_counts_wherever_it_stands(checkout: Path, code: str) -> None:

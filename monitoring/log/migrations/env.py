@@ -4,6 +4,7 @@ from alembic import context
 
 from monitoring.log.schema import METADATA
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=METADATA)
-with context.begin_transaction():
-    context.run_migrations()
+if hasattr(context, "config"):  # whoever imports this file otherwise finds no context, and runs nothing
+    context.configure(connection=context.config.attributes["connection"], target_metadata=METADATA)
+    with context.begin_transaction():
+        context.run_migrations()

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import sqlalchemy as sa
 
-from monitoring.log.schema import FORMAT, LABELS, PREDICTIONS
+from monitoring.log.schema import DAY_US, FORMAT, LABELS, PREDICTIONS
 
 _BATCH: Final = 2_000  # rows that are written at once
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -78,8 +78,10 @@ def requests(rows: Iterable[OldRow]) -> Iterator[dict[str, Any]]:
         one = together[0]
         numeric = np.array([row.numeric for row in together], "<f4")  # None becomes NaN
         strings = [value.replace("\0", "\ufffd") for row in together for value in row.category]
+        received_us = microseconds(one.received_at)
         yield {
-            "received_us": microseconds(one.received_at),
+            "day": received_us // DAY_US,
+            "received_us": received_us,
             "id": f"{one.request_id}+{first}" if first else one.request_id,
             "digest": one.digest,
             "request_id": one.request_id,

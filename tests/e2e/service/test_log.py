@@ -5,10 +5,13 @@ import itertools
 import json
 import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 import urllib.request
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,7 @@ import numpy as np
 import pytest
 
 from contracts.schema import Category, Numeric
-from monitoring.log.reader import Predictions, read_predictions
+from monitoring.log.reader import Predictions, count_orphans, read_predictions
 from services.generated import open_inference_pb2_grpc as pb_grpc
 from tests.support.payloads import INFER, binary_body, json_body, proto, records, rows
 from tests.support.serving import Server, Store, start, wait_until
@@ -139,8 +142,8 @@ def settled(server: Server, *ids: str) -> Predictions:
     wait_until(lambda: set(ids) <= set(logged(server).request_id), "rows in the log")
     found = logged(server)
     keep = np.isin(found.request_id, ids)
-    columns = {name: getattr(found, name)[keep] for name in Predictions.__slots__ if name != "other_inputs"}
-    return Predictions(**columns, other_inputs=found.other_inputs)
+    columns = [name for name in Predictions.__slots__ if name not in ("other_inputs", "repeated_ids")]
+    return replace(found, **{name: getattr(found, name)[keep] for name in columns})
 
 
 def test_rows_are_logged_as_they_were(server: Server, artifact_store: Store) -> None:
@@ -171,15 +174,16 @@ def test_rows_are_logged_as_they_were(server: Server, artifact_store: Store) -> 
     assert names[0] not in read_predictions(server.database_url, LONG_AGO, datetime(2013, 7, 4, 10, 30)).request_id
 
 
-def test_same_id_twice_counts_once_and_the_first_wins(server: Server) -> None:
+def test_same_id_twice_is_logged_once_and_other_rows_under_it_are_refused(server: Server) -> None:
     name = str(uuid.uuid4())
     numeric, category = rows(2, seed=6)
-    first = json.loads(server.ask("/v1/predict", records(numeric[:1], category[:1], id=name))[1])
-    second = json.loads(server.ask("/v1/predict", records(numeric[1:], category[1:], id=name))[1])
-    assert first["probabilities"] != second["probabilities"]
+    first, again = (json.loads(server.ask("/v1/predict", records(numeric[:1], category[:1], id=name))[1]) for _ in "12")
+    assert first == again
+    assert server.ask("/v1/predict", records(numeric[1:], category[1:], id=name))[0] == 409
     other = str(uuid.uuid4())
     server.ask("/v1/predict", records(numeric, category, id=other))
-    assert settled(server, name, other).score[0] == pytest.approx(first["probabilities"][0])
+    found = settled(server, name, other)
+    assert found.score[found.request_id == name] == pytest.approx(first["probabilities"])
 
 
 def test_labels_find_their_rows(server: Server) -> None:
@@ -188,11 +192,45 @@ def test_labels_find_their_rows(server: Server) -> None:
     labels = [
         {"id": name, "row": 1, "value": True, "outcome_at": "2013-07-04T12:00:00Z"},
         {"id": name, "value": False},
-        {"id": name, "row": 1, "value": False},  # a later one for the same row changes nothing
+        {"id": name, "row": 1, "value": False},  # a later one for the same row corrects the first
+        {"id": name, "row": 3, "value": True},  # there is no such row
     ]
-    assert json.loads(server.ask("/v1/labels", {"labels": labels})[1]) == {"accepted": 3}
+    assert json.loads(server.ask("/v1/labels", {"labels": labels})[1]) == {"accepted": 4}
     wait_until(lambda: np.isfinite(settled(server, name).label).sum() == 2, "labels")
-    np.testing.assert_array_equal(settled(server, name).label, [0, 1, np.nan])
+    np.testing.assert_array_equal(settled(server, name).label, [0, 0, np.nan])
+    assert count_orphans(server.database_url, LONG_AGO, FAR) >= 1
+
+
+def test_a_label_may_come_before_its_prediction(server: Server) -> None:
+    name = str(uuid.uuid4())
+    assert server.ask("/v1/labels", {"labels": [{"id": name, "value": True}]})[0] == 200
+    wait_until(lambda: count_orphans(server.database_url, LONG_AGO, FAR) > 0, "an orphan")
+    server.ask("/v1/predict", records(*rows(1), id=name))
+    assert settled(server, name).label.tolist() == [1.0]
+
+
+def test_requests_are_forgotten_while_the_service_goes_on(server: Server) -> None:
+    names = [str(uuid.uuid4()) for _ in range(3)]
+    for name in names:
+        server.ask("/v1/predict", records(*rows(2), id=name))
+    settled(server, *names)
+    command = [
+        sys.executable,
+        "-m",
+        "cli",
+        "log",
+        "delete",
+        "--state",
+        str(server.state),
+        "--id",
+        names[0],
+        "--id",
+        names[1],
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "rows deleted: 2\n"  # a row a request
+    assert set(names) & set(logged(server).request_id) == {names[2]}
+    assert server.ask("/v1/predict", records(*rows(1), id=str(uuid.uuid4())))[0] == 200
 
 
 def test_refused_requests_are_not_logged(server: Server) -> None:

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 
 from contracts.reference import Reference, pack
-from monitoring.log.spool import LabelRecord, PredictionRecord, Record
-from monitoring.log.tables import insert, open_database
+from contracts.schema import Category, Numeric
+from monitoring.log.database import open_log
+from monitoring.log.insert import Record, insert
+from monitoring.log.reader import to_us
 from monitoring.monitor import job, results
+from monitoring.spool.frames import Label, Prediction
 from registry.artifact_writer import write_artifact
 from registry.keys import signing_keys
 from tasks.flights.schema import SCHEMA
@@ -21,6 +24,41 @@ from tests.support.tiny import NOWHERE, PROMISED, tiny_content, tiny_model
 
 FEW = 20  # too few for a distance, so these months cost Evidently no time
 TEMP = SCHEMA.numeric_names.index("temp")
+
+
+def prediction(
+    name: str,
+    digest: str,
+    event_time: datetime,
+    received_at: datetime,
+    numeric: Numeric,
+    category: Category,
+    score: list[float],
+    protocol: str = "rest",
+    duration_us: int = 900,
+) -> Prediction:
+    """One request under its own id. Instants are UTC without a zone."""
+    return Prediction(
+        id=f"ours-{name}",
+        request_id=name,
+        digest=digest,
+        role="champion",
+        schema_hash="",
+        protocol=protocol,
+        caller="",
+        event_us=to_us(event_time),
+        received_us=to_us(received_at),
+        duration_us=duration_us,
+        rows=len(score),
+        numeric=numeric.astype("<f4").tobytes(),
+        category="\0".join(category.ravel().tolist()).encode(),
+        score=np.array(score, "<f4").tobytes(),
+    )
+
+
+def label(name: str, value: bool, outcome_at: datetime, received_at: datetime) -> Label:
+    """Of the first row of a request."""
+    return Label(f"label-{name}", name, 0, value, to_us(outcome_at), to_us(received_at), "")
 
 
 @dataclass(frozen=True)
@@ -45,8 +83,8 @@ class World:
         return found
 
     def log(self, records: list[Record]) -> None:
-        engine = open_database(self.database)
-        insert(engine, records)
+        engine = open_log(self.database)
+        assert insert(engine, records) == []
         engine.dispose()
 
     def flights(
@@ -73,17 +111,16 @@ class World:
             is_late = late is not None and i < late * count
             moment = when + timedelta(seconds=i)
             received = arrived or recently(minutes=1)
-            numeric: list[float | None] = [None if np.isnan(value) else value for value in given[i].tolist()]
-            numeric[TEMP] = 50.0 + i % 3
+            given[i, TEMP] = 50.0 + i % 3
+            score = 0.2 + 0.6 * is_late if fair else float(rng.random())
             records.append(
-                PredictionRecord(
-                    request_id=f"{name}{i}", digest=digest or self.digest, protocol=("rest", "grpc")[i % 2],
-                    event_time=moment, received_at=received, duration_us=1_000 * (1 + i % 2), numeric=[numeric],
-                    category=[categories[i].tolist()], score=[0.2 + 0.6 * is_late if fair else float(rng.random())],
+                prediction(
+                    f"{name}{i}", digest or self.digest, moment, received, given[i : i + 1], categories[i : i + 1],
+                    [score], protocol=("rest", "grpc")[i % 2], duration_us=1_000 * (1 + i % 2),
                 )
             )  # fmt: skip
             if late is not None:
-                records.append(LabelRecord(f"{name}{i}", 0, is_late, moment, received))
+                records.append(label(f"{name}{i}", is_late, moment, received))
         return records
 
 
@@ -101,7 +138,7 @@ def make_world(root: Path, metrics: dict[str, float] = PROMISED) -> World:
     (root / "candidate").rename(root / "store" / artifact.digest)
     (root / "store/champion").write_text(artifact.digest)
     url = f"sqlite:///{root / 'predictions.db'}"
-    open_database(url).dispose()
+    open_log(url).dispose()
     return World(root, artifact.digest, url)
 
 

@@ -21,11 +21,12 @@ from contracts.errors import ArtifactInvalid, DataError
 from contracts.reports import decode_report, read_report
 from contracts.reports.monitoring import Monitoring
 from contracts.schema import Calendar
+from monitoring.log.insert import Record
 from monitoring.log.reader import read_predictions
-from monitoring.log.spool import PredictionRecord, Record
 from monitoring.metrics.declared import Metrics
 from monitoring.monitor import job, results
 from monitoring.monitor.calendar import MONTHS, month_instants, months_of, wanted_months
+from monitoring.spool.frames import Prediction
 from monitoring.statistics.quality import auc
 from tasks.flights.schema import SCHEMA
 from tests.support.tiny import PROMISED
@@ -218,9 +219,9 @@ def test_rows_with_the_inputs_of_another_schema_are_counted_apart(
     caplog.set_level("INFO", "monitoring")
     ours = world.flights("ours", datetime(2013, 7, 10), FEW, 0.5)
     other = [
-        msgspec.structs.replace(record, numeric=[[1.0, None]], category=[["x"]])
+        msgspec.structs.replace(record, numeric=np.array([1.0, np.nan], "<f4").tobytes(), category=b"x")
         for record in world.flights("other", datetime(2013, 7, 11), 7, None)
-        if isinstance(record, PredictionRecord)
+        if isinstance(record, Prediction)
     ]
     world.log([*ours, *other])
     report = world.run(files=False)

@@ -9,10 +9,11 @@ import pytest
 
 from contracts.reports.monitoring import Monitoring
 from contracts.schema import Calendar, CategoricalFeature, NumericFeature, QueryColumn, Schema, Subject, Target
-from monitoring.log.spool import LabelRecord, PredictionRecord, Record
-from monitoring.log.tables import insert, open_database
+from monitoring.log.database import open_log
+from monitoring.log.insert import Record, insert
 from monitoring.monitor import gauges, job, page, results
 from tests.support.tiny import tiny_model, write_store
+from tests.unit.monitoring.conftest import label, prediction
 
 # Midnight of the first of July is 18:30 UTC there, and it is asked a quarter of an hour ahead.
 TEA = Schema(
@@ -33,20 +34,15 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> tuple[Monitoring, str]:
     root = tmp_path_factory.mktemp("tea")
     digest = write_store(root, tiny_model(TEA), TEA)
     database, rng = f"sqlite:///{root / 'predictions.db'}", np.random.default_rng(0)
-    engine = open_database(database)
+    engine = open_log(database)
     records: list[Record] = []
     now = datetime.now(UTC).replace(tzinfo=None)
     for i in range(ROWS):
         asked = datetime(2013, 6, 30, 18, 14 if i % 2 else 15, 30)
-        records.append(
-            PredictionRecord(
-                request_id=f"chest-{i}", digest=digest, protocol="rest", event_time=asked, received_at=now,
-                duration_us=900, numeric=[[float(rng.normal(60, 5))]], category=[["Assam"]],
-                score=[float(rng.random())],
-            )
-        )  # fmt: skip
-        records.append(LabelRecord(f"chest-{i}", 0, bool(i % 3), asked + timedelta(hours=1), now))
-    insert(engine, records)
+        weight, garden = np.array([[rng.normal(60, 5)]], np.float32), np.array([["Assam"]], object)
+        records.append(prediction(f"chest-{i}", digest, asked, now, weight, garden, [float(rng.random())]))
+        records.append(label(f"chest-{i}", bool(i % 3), asked + timedelta(hours=1), now))
+    assert insert(engine, records) == []
     engine.dispose()
     return job.run(root, database, None, store=root / "store", public_key=root / "signing.pub"), database
 

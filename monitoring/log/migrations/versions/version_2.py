@@ -1,4 +1,4 @@
-"""One row a request and model, arrays as bytes, labels as facts that are only added; roles, artifacts, replicas.
+"""One row a request and model, arrays as bytes, labels as facts that are only added; tables for roles and results.
 
 What version 1 holds is moved, every row of it, in the same transaction.
 """
@@ -21,6 +21,7 @@ def upgrade() -> None:
     _make_predictions()
     _make_labels()
     _make_roles()
+    _make_results()
     if op.get_context().dialect.name == "postgresql":
         for table in ("predictions", "labels"):
             op.execute(f"CREATE TABLE {table}_default PARTITION OF {table} DEFAULT")
@@ -34,9 +35,10 @@ def upgrade() -> None:
 def _make_predictions() -> None:
     op.create_table(
         "predictions",
-        sa.Column("received_us", sa.BigInteger, nullable=False),
+        sa.Column("day", sa.Integer, nullable=False),
         sa.Column("id", sa.String(160), nullable=False),
         sa.Column("digest", sa.String(64), nullable=False),
+        sa.Column("received_us", sa.BigInteger, nullable=False),
         sa.Column("request_id", sa.String(128), nullable=False),
         sa.Column("first_row", sa.Integer, nullable=False),
         sa.Column("role", sa.String(16), nullable=False),
@@ -50,14 +52,15 @@ def _make_predictions() -> None:
         sa.Column("numeric", sa.LargeBinary, nullable=False),
         sa.Column("category", sa.LargeBinary, nullable=False),
         sa.Column("score", sa.LargeBinary, nullable=False),
-        sa.PrimaryKeyConstraint("received_us", "id", "digest", name="predictions_key"),
+        sa.PrimaryKeyConstraint("day", "id", "digest", name="predictions_key"),
         sa.CheckConstraint("rows > 0 AND first_row >= 0", name="predictions_have_rows"),
         sa.CheckConstraint("length(score) = 4 * rows", name="predictions_have_scores"),
         sa.CheckConstraint("length(numeric) % (4 * rows) = 0", name="predictions_have_numbers"),
-        postgresql_partition_by="RANGE (received_us)",
+        postgresql_partition_by="RANGE (day)",
     )
     op.create_index("predictions_request_id", "predictions", ["request_id"])
     op.create_index("predictions_event_us", "predictions", ["event_us"])
+    op.create_index("predictions_received_us", "predictions", ["received_us"])
 
 
 def _make_labels() -> None:
@@ -103,4 +106,22 @@ def _make_roles() -> None:
         sa.Column("name", sa.String(128), primary_key=True),
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("reported_us", sa.BigInteger, nullable=False),
+    )
+
+
+def _make_results() -> None:
+    """Of the monitor, which made them by itself before. It may make none where the log's owner is another user."""
+    op.create_table(
+        "monitor_reports",
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("generated_at", sa.DateTime, nullable=False),
+        sa.Column("report", sa.Text, nullable=False),
+        if_not_exists=True,
+    )
+    op.create_table(
+        "monitor_pages",
+        sa.Column("report_id", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("name", sa.String(16), primary_key=True),
+        sa.Column("html", sa.LargeBinary, nullable=False),
+        if_not_exists=True,
     )

@@ -29,6 +29,12 @@ def test_a_request_is_one_row_with_its_bytes_as_they_came(engine: sa.Engine) -> 
     }  # fmt: skip
 
 
+def test_a_request_that_came_again_under_our_id_is_one_row(engine: sa.Engine) -> None:
+    insert(engine, [prediction("a"), prediction("a", received_us=NOW_US + 5_000_000, duration_us=1)])
+    assert insert(engine, [prediction("a", received_us=NOW_US + 9_000_000)]) == []
+    assert count(engine, "predictions") == 1
+
+
 def test_a_repeat_is_harmless_and_another_model_or_id_is_another_row(engine: sa.Engine) -> None:
     records: list[Record] = [prediction("a"), prediction("a", digest="e" * 64, role="shadow"), label("a", True)]
     again = prediction("a", id="ours-again", received_us=NOW_US + 1)

@@ -1,0 +1,178 @@
+"""Reads `predictions` as a stream: many database rows at once, as columns, and their bytes as arrays."""
+
+import gc
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from operator import methodcaller
+from typing import Any, Final
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from contracts.errors import DataError
+from monitoring.log.schema import PREDICTIONS
+
+FETCH: Final = 4_096  # database rows at once: more leave the processor's cache, and take half as long again
+_SMALL: Final = 32  # the same where a row may be of megabytes
+_p: Final = PREDICTIONS.c
+_COLUMNS: Final = (
+    *(_p.request_id, _p.digest, _p.role, _p.protocol, _p.event_us, _p.received_us, _p.duration_us),
+    *(_p.first_row, _p.rows, _p.numeric, _p.category, _p.score),
+)
+_count_separators = methodcaller("count", b"\0")
+Columns = list[tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Width:
+    """Numbers and categories of a row: a schema has one of each at least."""
+
+    numeric: int
+    category: int
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """m requests with n rows in all, those of one request together."""
+
+    request_id: tuple[str, ...]
+    digest: tuple[str, ...]
+    role: tuple[str, ...]
+    protocol: tuple[str, ...]
+    event_us: NDArray[np.int64]  # [m], as all until `rows`
+    received_us: NDArray[np.int64]
+    duration_us: NDArray[np.int64]
+    first_row: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    numeric: NDArray[np.float32]  # [n, width.numeric], NaN is missing
+    category: NDArray[np.object_]  # [n, width.category] of str
+    score: NDArray[np.float32]  # [n]
+
+
+def select(*columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    """What `requests` takes, of all of `predictions`."""
+    return sa.select(*(columns or _COLUMNS))
+
+
+def fetch(connection: sa.Connection, query: sa.Select[Any], size: int = FETCH) -> Generator[Columns, None, None]:
+    """The columns of `size` rows after the other. The driver's own cursor: SQLAlchemy's rows take twice the time."""
+    sql = str(query.compile(connection, compile_kwargs={"literal_binds": True}))
+    driver: Any = connection.connection.driver_connection
+    postgres = connection.dialect.name == "postgresql"
+    if postgres:
+        sql = sql.replace("%%", "%")  # the dialect doubles it for a driver that is given parameters
+    with closing(driver.cursor(name="stream", binary=True) if postgres else driver.cursor()) as cursor:
+        cursor.execute(sql)
+        while found := cursor.fetchmany(size):
+            yield list(zip(*found, strict=True))
+
+
+def fetch_parts(connection: sa.Connection, query: sa.Select[Any], weight: int, most: int) -> Iterator[Columns]:
+    """As `fetch`, but as many rows at once as have `most` together in the column of number `weight`, at least one."""
+    part: list[tuple[Any, ...]] = []
+    held = 0
+    for columns in fetch(connection, query, _SMALL):
+        for row in zip(*columns, strict=True):
+            part.append(row)
+            held += row[weight]
+            if held >= most:
+                yield list(zip(*part, strict=True))
+                part, held = [], 0
+    if part:
+        yield list(zip(*part, strict=True))
+
+
+def separators(category: tuple[bytes, ...]) -> NDArray[np.int64]:
+    """[m]: NULs in each."""
+    return np.fromiter(map(_count_separators, category), np.int64, len(category))
+
+
+def lengths(values: tuple[bytes, ...]) -> NDArray[np.int64]:
+    """[m]: bytes of each."""
+    return np.fromiter(map(len, values), np.int64, len(values))
+
+
+class Decoder:
+    """Decodes fetched columns. Equal strings become one object, which is most of the memory that rows would take.
+
+    Args:
+        width: of the rows that are wanted; None: whatever the first has, and all must have it.
+
+    Attributes:
+        other_rows: rows of another width, which were left out.
+    """
+
+    def __init__(self, width: Width | None) -> None:
+        self.width = width
+        self.other_rows = 0
+        self._strict = width is None
+        self._strings: dict[str, str] = {}
+
+    def requests(self, columns: Columns) -> Requests:
+        """Those of the wanted width.
+
+        Args:
+            columns: as `fetch` gives them for `select()`.
+
+        Raises:
+            DataError: rows of several widths where one is expected.
+        """
+        columns = self._wanted(columns)
+        names, digest, role, protocol, event, received, duration, first, rows, numeric, category, score = columns
+        assert self.width is not None  # noqa: S101 - for the type checker: `_wanted` sets it
+        strings = b"\0".join(category).decode().split("\0") if names else []
+        strings = list(map(self._strings.setdefault, strings, strings))
+        return Requests(
+            request_id=names,
+            digest=self._one(digest),
+            role=self._one(role),
+            protocol=self._one(protocol),
+            event_us=np.array(event, np.int64),
+            received_us=np.array(received, np.int64),
+            duration_us=np.array(duration, np.int64),
+            first_row=np.array(first, np.int64),
+            rows=np.array(rows, np.int64),
+            numeric=np.frombuffer(b"".join(numeric), "<f4").reshape(sum(rows), self.width.numeric),
+            category=np.array(strings, object).reshape(sum(rows), self.width.category),
+            score=np.frombuffer(b"".join(score), "<f4"),
+        )
+
+    def nothing(self) -> Requests:
+        """No request, of the wanted width."""
+        self.width = self.width or Width(0, 0)
+        return self.requests([() for _ in _COLUMNS])
+
+    def _one(self, values: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(self._strings.setdefault, values, values))
+
+    def _wanted(self, columns: Columns) -> Columns:
+        rows, numeric, category = np.array(columns[8], np.int64), columns[9], columns[10]
+        numbers, cells = lengths(numeric) // 4, separators(category) + 1
+        if self.width is None:
+            self.width = Width(int(numbers[0] // rows[0]), int(cells[0] // rows[0]))
+        fits = (numbers == rows * self.width.numeric) & (cells == rows * self.width.category)
+        if fits.all():  # also where there are none
+            return columns
+        if self._strict:
+            found = {(int(a), int(b)) for a, b in zip(numbers // rows, cells // rows, strict=True)}
+            raise DataError(
+                f"rows that are read together must be of one schema, got {sorted(found)} numbers and categories; "
+                "ask for those of one"
+            )
+        self.other_rows += int(rows[~fits].sum())
+        keep = np.flatnonzero(fits).tolist()
+        return [tuple(column[i] for i in keep) for column in columns]
+
+
+@contextmanager
+def without_collections() -> Iterator[None]:
+    """No search for cycles while millions of values that are in none are made: it would take half the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
