@@ -87,7 +87,6 @@ class Infer:
         check_awaited(context)  # it may have waited for this thread
         caller = self._edge.check(context, "predict")
         seen.caller = caller.name
-        caller.take(0)
         content = self._edge.reader.read(messages, context, MESSAGE_SECONDS)
         seen.started = time.perf_counter()
         with self._sizes.holding(len(content)):

@@ -5,17 +5,22 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
 import pytest
 
-from contracts.errors import DeadlineExceeded
+from monitoring.metrics.declared import Metrics
+from services.core.admission import Budget
+from services.core.auth import Guard
 from services.generated import open_inference_pb2 as pb
 from services.generated import open_inference_pb2_grpc as pb_grpc
 from services.grpc.calls import MAX_WAITING
-from services.grpc.infer import check_awaited
+from services.grpc.edge import Edge
+from services.grpc.infer import Infer
 from services.grpc.server import THREADS
+from tasks.flights.schema import SCHEMA
 from tests.contract.service.test_overload import memory
 from tests.e2e.service.test_life import scrape
 from tests.support.payloads import proto, rows
@@ -94,21 +99,48 @@ def test_calls_whose_time_is_over_are_not_scored(own: Server, channel: grpc.Chan
     assert counted(own) == (scored + THREADS, ok + THREADS, late + 20)
 
 
-def test_a_call_whose_time_ends_before_it_is_scored_is_refused() -> None:
-    class Call:
-        def __init__(self, seconds: float, active: bool) -> None:
-            self._seconds, self._active = seconds, active
+class Call:
+    """As much of a call's context as is looked at: each look at its time finds the next of `times`."""
 
-        def time_remaining(self) -> float:
-            return self._seconds
+    def __init__(self, times: list[float], *, active: bool = True) -> None:
+        self._times, self._active = iter(times), active
+        self.ended: tuple[grpc.StatusCode, str] | None = None
 
-        def is_active(self) -> bool:
-            return self._active
+    def time_remaining(self) -> float:
+        return next(self._times)
 
-    check_awaited(Call(0.1, True))  # type: ignore[arg-type] # as much of a call as is looked at
-    for ended in (Call(0, True), Call(10, False)):
-        with pytest.raises(DeadlineExceeded, match="answered before its deadline"):
-            check_awaited(ended)  # type: ignore[arg-type] # as above
+    def is_active(self) -> bool:
+        return self._active
+
+    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
+        return ()
+
+    def abort(self, code: grpc.StatusCode, details: str) -> None:
+        self.ended = code, details
+        raise grpc.RpcError
+
+
+@pytest.mark.parametrize(
+    ("call", "read"),
+    [
+        (Call([0.0]), False),  # while it waited for a thread: its message is not even read
+        (Call([1.0, 0.0]), True),  # while its message was read and decoded
+        (Call([1.0], active=False), False),
+    ],
+)
+def test_a_call_whose_time_ends_before_it_is_scored_is_refused(call: Call, read: bool) -> None:
+    scored: list[object] = []
+    model = SimpleNamespace(name="flight-delay", schema=SCHEMA, predict=scored.append)
+    model.roles = SimpleNamespace(champion=model)
+    infer = Infer(model, Edge(Guard(None)), Metrics(SCHEMA), Budget("bytes", 2**20), None)  # type: ignore[arg-type] # played
+    messages = iter([ROW.SerializeToString()])
+    with pytest.raises(grpc.RpcError):
+        infer(messages, call)  # type: ignore[arg-type] # as above
+    assert call.ended is not None
+    assert call.ended[0] is Code.DEADLINE_EXCEEDED
+    assert "answered before its deadline" in call.ended[1]
+    assert not scored
+    assert len(list(messages)) == (0 if read else 1)
 
 
 def test_no_more_calls_wait_than_may_and_health_does_not_wait(own: Server, channel: grpc.Channel, stub: Any) -> None:
