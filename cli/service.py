@@ -11,7 +11,16 @@ from contracts.settings.tokens import SCOPES, Scope
 
 # Options under their own names: not those between launcher and workers, nor the one renamed below.
 _OPTIONS: Final = ServiceSettings.model_fields.keys() - {"lifeline", "metrics_folder", "database_url"}
-_COMPANION: Final = ("root", "state", "store", "public_key", "flush_seconds", "retention_days", "log_format")
+_COMPANION: Final = (
+    "root",
+    "state",
+    "store",
+    "public_key",
+    "spool_fsync",
+    "flush_seconds",
+    "retention_days",
+    "log_format",
+)
 
 
 @click.command()

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -22,6 +22,7 @@ from contracts.settings import ServiceSettings
 from contracts.store.state import CompanionState, State
 from monitoring.log.database import connect, open_log
 from monitoring.log.migrate import refuse_old_spool
+from monitoring.log.upkeep.retention import maintain
 from services.companion.following import Following
 from services.companion.mover import Mover
 from services.companion.offsets import Offsets
@@ -106,12 +107,24 @@ def _check(url: str) -> None:
         logger.warning("%s; rows wait in the spool meanwhile", error)
 
 
+def engine_of(settings: ServiceSettings) -> sa.Engine:
+    """An engine whose commits last as the spool does: a row leaves the spool when the database says that it has it."""
+    engine = connect(settings.database)
+    if engine.dialect.name == "sqlite" and settings.spool_fsync != "off":
+        sa.event.listen(engine, "connect", _wait_for_the_disk)
+    return engine
+
+
+def _wait_for_the_disk(connection: Any, _: Any) -> None:
+    connection.execute("PRAGMA synchronous=FULL").close()
+
+
 class Companion:
     """All that the companion does, on threads."""
 
     def __init__(self, settings: ServiceSettings, state: State) -> None:
         self._state = state
-        self._engine = connect(settings.database)
+        self._engine = engine_of(settings)
         self.address = self._engine.url.render_as_string()
         self._mover = Mover(self._engine, settings.spool, Offsets(state))
         following = Following(self._engine, settings.store, settings.public_key, state)
@@ -120,27 +133,38 @@ class Companion:
             Repeating("roles are not followed", following.step, FOLLOW_SECONDS),
             Repeating("replicas are not reported", Replicas(self._engine, state).step, REPORT_SECONDS),
         ]
+        if self._engine.dialect.name == "sqlite":  # PostgreSQL's owner does it: `windsock log maintain`
+            days = settings.retention_days
+            self._others.append(Repeating("old rows are not deleted", lambda: self._let_go(days), UPKEEP_SECONDS))
+
+    def _let_go(self, days: int) -> bool:
+        """Delete rows that arrived more than `days` ago. Returns False: there is no more to do at once."""
+        if deleted := maintain(self._engine, days).deleted:
+            logger.info("companion: deleted %d rows of the log that are older than %d days", deleted, days)
+        return False
 
     def start(self) -> None:
         self.tell()
         for each in (self._moving, *self._others):
             each.start()
 
-    def tell(self) -> None:
-        """Write how the log moves. A full disk loses nothing but this word."""
-        waiting = self._mover.waiting()
-        state = CompanionState(
-            at=time.time(),
-            database_up=bool(self._moving.works),
-            moved_rows=self._mover.moved_rows,
-            unmoved_rows=waiting.rows,
-            oldest_us=waiting.oldest_us or 0,
-            damaged=self._mover.damaged,
-        )
+    def tell(self) -> int:
+        """Write how the log moves. Returns how many rows wait. A disk that fails loses nothing but this word."""
         try:
+            waiting = self._mover.waiting()
+            state = CompanionState(
+                at=time.time(),
+                database_up=bool(self._moving.works),
+                moved_rows=self._mover.moved_rows,
+                unmoved_rows=waiting.rows,
+                oldest_us=waiting.oldest_us or 0,
+                damaged=self._mover.damaged,
+            )
             self._state.write(self._state.companion, state)
         except OSError as error:
             logger.debug("%s is not written: %s", self._state.companion, error)
+            return 0
+        return waiting.rows
 
     def stop(self, seconds: float) -> None:
         """Move what is left, for so long at most, and tell how much stays."""
@@ -152,8 +176,7 @@ class Companion:
             self.tell()
         self._moving.stop()
         threads = [each.join(LAST_TRY_SECONDS) for each in (self._moving, *self._others)]
-        self.tell()
-        if rows := self._mover.waiting().rows:
+        if rows := self.tell():
             logger.warning("%d rows are not in the database; they stay in the spool, the next start moves them", rows)
         if all(threads):  # one that still runs hangs in the database, and ends with the process
             self._engine.dispose()

@@ -9,12 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from contracts.settings import ServiceSettings, load
 from contracts.store.state import Desired
-from monitoring.log.database import opened
+from monitoring.log.database import open_log, opened
 from monitoring.log.desired import append_desired, replicas
+from monitoring.log.insert import insert
+from monitoring.log.schema import DAY_US
 from monitoring.spool.spool import Spool
+from services.companion.companion import engine_of
 from tests.support.serving import Store, free_ports, wait_until
-from tests.unit.services.companion.conftest import Start, frame, ids, label, write_replica
+from tests.unit.services.companion.conftest import NOW_US, Start, frame, ids, label, prediction, write_replica
 
 KILLS = 20
 
@@ -164,6 +168,25 @@ def test_roles_and_replicas_pass_through_it(start: Start, artifact_store: Store,
             "the worker's state must be in the database",
             1,
         )
+
+
+@pytest.mark.parametrize(("fsync", "synchronous"), [("off", 1), ("interval", 2), ("each", 2)])
+def test_what_the_spool_forced_to_disk_the_database_does_too(tmp_path: Path, fsync: str, synchronous: int) -> None:
+    """A segment goes once its rows are in the database: a commit that a power loss undoes would lose them."""
+    engine = engine_of(load(ServiceSettings, state=tmp_path, spool_fsync=fsync))
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == synchronous
+    engine.dispose()
+
+
+def test_old_rows_of_sqlite_are_deleted(tmp_path: Path, start: Start) -> None:
+    url = f"sqlite:///{tmp_path / 'state/predictions.db'}"
+    days = {"old": 9, "kept": 5}
+    with opened(url) as engine:
+        open_log(url).dispose()
+        insert(engine, [prediction(name, received_us=NOW_US - ago * DAY_US) for name, ago in days.items()])
+    start(retention_days=7)
+    wait_until(lambda: ids(url) == ["kept"], "the old row must go", 10)
 
 
 @pytest.mark.parametrize("module", ["services.companion.companion", "cli.service"])
