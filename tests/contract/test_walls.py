@@ -74,6 +74,7 @@ def test_the_checkout_keeps_its_walls(checkout: Path) -> None:
         # One of each other room.
         ("services.rest", "services.grpc"),
         ("services.grpc", "services.rest"),
+        ("services.companion", "services.core"),
         ("services.process", "monitoring.monitor"),
         ("services.process", "monitoring.boards"),
         ("services.process", "tasks"),

@@ -10,7 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from monitoring.log.database import asked
-from monitoring.log.schema import DAYS
+from monitoring.log.schema import DAY_US, DAYS, REPLICAS
 from monitoring.log.upkeep.partitions import begin, drop_partitions, make_partitions, today
 
 _BATCH: Final = 500  # rows, or ids, of one transaction
@@ -31,12 +31,16 @@ class Maintained:
 def maintain(engine: sa.Engine, days: int) -> Maintained:
     """Let go of what arrived more than `days` days ago, whole days of UTC; make PostgreSQL's partitions ahead.
 
+    Replicas that have been silent for a day are forgotten, too: each process of each pod that there was is one.
+
     Every step is a transaction of its own, so a kill leaves the rest to the next run.
 
     Raises:
         DataError, Unavailable: as `monitoring.log.database.asked`.
     """
     first = today() - timedelta(days=days)
+    with asked(engine) as connection:
+        connection.execute(sa.delete(REPLICAS).where(REPLICAS.c.reported_us < time.time_ns() // 1_000 - DAY_US))
     if engine.dialect.name == "postgresql":
         dropped = drop_partitions(engine, first)
         deleted = _delete_before(engine, first)  # the default partition's

@@ -19,7 +19,7 @@ from contracts.reports import decode_report
 from contracts.reports.monitoring import Monitoring
 from contracts.store.state import Desired, ReplicaState
 from monitoring.log.database import connect, open_log
-from monitoring.log.desired import append_desired, newest_desired, report_replicas
+from monitoring.log.desired import append_desired, newest_desired, replicas, report_replicas
 from monitoring.log.insert import insert
 from monitoring.log.migrate import migrate_log
 from monitoring.log.reader import read_predictions, to_us
@@ -28,7 +28,7 @@ from monitoring.log.upkeep.access import READER, WRITER
 from monitoring.log.upkeep.partitions import AHEAD_DAYS, begin, today
 from monitoring.log.upkeep.retention import delete_requests, maintain
 from monitoring.monitor import results
-from tests.unit.monitoring.log.conftest import count, label, prediction
+from tests.unit.monitoring.log.conftest import DIGEST, count, label, prediction
 
 ROOT = Path(__file__).parents[4]
 LONG_AGO, FAR = datetime(2000, 1, 1), datetime(2100, 1, 1)
@@ -77,6 +77,15 @@ def test_what_is_older_than_it_is_kept_for_goes(engine: sa.Engine, url: str) -> 
     assert sorted(read_predictions(url, LONG_AGO, FAR).request_id.tolist()) == ["0", "29", "30"]
     assert count(engine, "labels") == 3
     assert "rows deleted: 0" in windsock("maintain", "--database", url, "--retention-days", "30")
+
+
+def test_replicas_that_are_gone_for_a_day_are_forgotten(engine: sa.Engine) -> None:
+    state = ReplicaState(1, DIGEST, 0, 0.0, {}, (), 0.0)
+    now = to_us(datetime.now(UTC))
+    report_replicas(engine, {"gone": state}, now - DAY_US - 1)
+    report_replicas(engine, {"silent": state}, now - DAY_US // 2)
+    maintain(engine, 30)
+    assert [replica.name for replica in replicas(engine, 0)] == ["silent"]
 
 
 def test_sqlite_gives_its_pages_back(tmp_path: Path) -> None:
