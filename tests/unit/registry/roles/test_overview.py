@@ -80,10 +80,11 @@ def test_a_change_waits_until_the_replicas_have_loaded_it(desk: Desk) -> None:
     thread = answer(desk)
     began = time.monotonic()
     result = desk.run("set", "--shadow", desk.models[1], wait=True)
+    seconds = time.monotonic() - began
     thread.join()
     assert result.exit_code == 0, result.output
     assert "host/1: loaded" in result.output
-    assert time.monotonic() - began > 0.4
+    assert seconds > 0.4
 
 
 def test_a_refusal_is_told_with_its_reason_and_the_status_is_1(desk: Desk) -> None:
@@ -105,10 +106,11 @@ def test_a_refused_champion_leaves_the_old_row_in_force(desk: Desk, monkeypatch:
     timer = threading.Timer(0.7, lambda: desk.report("host/1", refused=(refusal("champion", second, at=2.0),)))
     timer.start()
     result = desk.run("set", "--champion", second, wait=True)
+    seconds = time.monotonic() - began
     timer.join()
     assert result.exit_code == 1
     assert f"refused champion {second[:12]}" in result.output
-    assert time.monotonic() - began > 0.6
+    assert seconds > 0.6
 
 
 def test_a_replica_that_does_not_follow_is_named(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
