@@ -31,6 +31,7 @@ from services.companion.replicas import Replicas
 
 logger = logging.getLogger(__name__)
 
+_PASSING: Final = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL")  # what SQLite says when another try may do
 LOCK: Final = "companion.lock"
 LOCK_SECONDS: Final = 5.0  # that one which is ending gets to end
 MOVE_SECONDS: Final = 0.05  # between looks at a spool without news
@@ -97,12 +98,15 @@ def _alone(state: State) -> Iterator[State]:
 
 
 def _check(url: str) -> None:
-    """Refuse a database that will never do. A server that is away is none: it is tried until it is back."""
+    """Refuse a database that will never do. One that is away, or busy, is none: it is tried until it is back."""
     try:
         open_log(url).dispose()
     except Unavailable as error:
-        away = isinstance(error.__cause__, sa.exc.OperationalError)
-        if sa.make_url(url).get_backend_name() != "postgresql" or not away:
+        cause = error.__cause__
+        if not isinstance(cause, sa.exc.OperationalError):
+            raise
+        of_sqlite = getattr(cause.orig, "sqlite_errorname", None)
+        if of_sqlite is not None and not of_sqlite.startswith(_PASSING):
             raise
         logger.warning("%s; rows wait in the spool meanwhile", error)
 

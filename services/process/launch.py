@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 BACKLOG: Final = 2_048  # connections that wait for a worker
 STOP_SECONDS: Final = 60.0  # beyond `drain_seconds`, until workers are killed
-FLUSH_GRACE_SECONDS: Final = 10.0  # beyond `flush_seconds`, until the companion is
+FLUSH_GRACE_SECONDS: Final = 15.0  # beyond `flush_seconds`, until the companion is; SQLite may be locked for 10
 COMPANION_NICE: Final = 10
 _BENTOML: Final = {"BENTOML_QUIET": "true", "BENTOML_DO_NOT_TRACK": "True", "DO_NOT_TRACK": "1"}
 # The C library gives freed memory back and asks for it anew at every large request: four fifths of what it takes to

@@ -23,6 +23,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from monitoring.log.reader import read_predictions
 from services.generated import open_inference_pb2_grpc as pb_grpc
+from tests.e2e.service.test_life import scrape
 from tests.support.payloads import INFER, json_body, proto, records, rows
 from tests.support.serving import Server, Store, free_ports, start, wait_until
 
@@ -243,6 +244,7 @@ def test_a_database_that_is_away_at_the_end_is_tried_and_what_is_left_is_told(
     tmp_path: Path, artifact_store: Store
 ) -> None:
     server = start(tmp_path, artifact_store, flush_seconds=1)
+    wait_until(lambda: scrape(server)["windsock_companion_up{}"] == 1, "the companion", 20)
     lock = sqlite3.connect(server.state / "predictions.db", isolation_level=None)
     try:
         lock.execute("BEGIN EXCLUSIVE")

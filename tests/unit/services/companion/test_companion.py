@@ -1,21 +1,25 @@
 """`windsock companion` as a process: one a folder, ended in order or killed at any moment, alone with its imports."""
 
 import random
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from contracts.settings import ServiceSettings, load
 from contracts.store.state import Desired
+from monitoring.log import database
 from monitoring.log.database import open_log, opened
 from monitoring.log.desired import append_desired, replicas
 from monitoring.log.insert import insert
 from monitoring.log.schema import DAY_US
 from monitoring.spool.spool import Spool
+from services.companion import companion
 from services.companion.companion import engine_of
 from tests.support.serving import Store, free_ports, wait_until
 from tests.unit.services.companion.conftest import NOW_US, Start, frame, ids, label, prediction, write_replica
@@ -195,3 +199,17 @@ def test_its_imports_have_no_model_and_no_server(module: str) -> None:
     code = f"import sys, {module}; found = {heavy} & set(sys.modules); sys.exit(str(found) if found else 0)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_file_that_another_process_holds_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = f"sqlite:///{tmp_path / 'log.db'}"
+    open_log(url).dispose()
+    monkeypatch.setattr(database, "_set_pragmas", lambda connection, _: connection.execute("PRAGMA busy_timeout=10"))
+    lock = sqlite3.connect(tmp_path / "log.db", isolation_level=None)
+    lock.execute("BEGIN EXCLUSIVE")
+    with closing(lock):
+        companion._check(url)
+    assert "database is locked; " in caplog.text
+    assert "rows wait in the spool meanwhile" in caplog.text
