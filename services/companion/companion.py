@@ -17,8 +17,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from contracts.errors import Unavailable
-from contracts.lifeline import Lifeline
 from contracts.settings import ServiceSettings
+from contracts.settings.lifeline import Lifeline
 from contracts.store.state import CompanionState, State
 from monitoring.log.database import connect, open_log
 from monitoring.log.migrate import refuse_old_spool

@@ -35,7 +35,7 @@ class Command:
 
 
 class Child:
-    """A running process, and the launcher's end of its lifeline (contracts/lifeline.py)."""
+    """A running process, and the launcher's end of its lifeline (contracts/settings/lifeline.py)."""
 
     def __init__(
         self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

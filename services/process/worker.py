@@ -19,8 +19,8 @@ import uvicorn
 from prometheus_client import start_http_server
 
 from contracts.errors import Unavailable
-from contracts.lifeline import Lifeline
 from contracts.settings import ServiceSettings
+from contracts.settings.lifeline import Lifeline
 from contracts.store.state import State
 from monitoring.metrics.declared import Metrics
 from monitoring.metrics.log import LogMetrics

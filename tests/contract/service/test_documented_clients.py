@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.service.test_stock_clients import PYTHON as STOCK
+from tests.contract.service.stock.test_stock_clients import PYTHON as STOCK
 from tests.support.serving import Server
 
 ROOT = Path(__file__).parents[3]

@@ -22,7 +22,7 @@ from services.grpc.infer import Infer
 from services.grpc.server import THREADS
 from tasks.flights.schema import SCHEMA
 from tests.contract.service.test_overload import memory
-from tests.e2e.service.test_life import scrape
+from tests.e2e.process.test_life import scrape
 from tests.support.payloads import proto, rows
 from tests.support.serving import Server, Store, start, wait_until
 

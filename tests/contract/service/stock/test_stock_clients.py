@@ -21,7 +21,7 @@ from tasks.flights.schema import SCHEMA
 from tests.support.payloads import INFER, json_body, json_numbers, rows
 from tests.support.serving import Server, Store
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 PYTHON = Path(os.environ.get("WINDSOCK_CLIENTS_PYTHON", ROOT / ".venv-clients/bin/python"))
 ANALYZER = PYTHON.parents[1] / "perf_analyzer"
 needs_clients = pytest.mark.skipif(not PYTHON.exists(), reason="needs .venv-clients, see `make clients`")
@@ -34,7 +34,7 @@ def ask(script: str, server: Server) -> Any:
     """What a script of stock/ got, with our rows."""
     sent = {"numeric": json_numbers(NUMERIC), "category": CATEGORY.tolist(), "complete": COMPLETE.tolist()}
     done = subprocess.run(
-        [PYTHON, Path(__file__).with_name("stock") / script, *addresses(script, server), server.token],
+        [PYTHON, Path(__file__).with_name(script), *addresses(script, server), server.token],
         input=json.dumps(sent),
         capture_output=True,
         text=True,

@@ -17,8 +17,8 @@ from pathlib import Path
 import grpc
 
 from services.generated import open_inference_pb2_grpc as pb_grpc
-from tests.e2e.service.test_life import workers
-from tests.e2e.service.test_supervision import companion
+from tests.e2e.process.test_life import workers
+from tests.e2e.process.test_supervision import companion
 from tests.support.payloads import proto, records, rows
 from tests.support.serving import Server, Store, free_ports, start, wait_until
 

@@ -13,7 +13,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.generated import open_inference_pb2_grpc as pb_grpc
-from tests.e2e.service.test_supervision import logged
+from tests.e2e.process.test_supervision import logged
 from tests.support.payloads import proto, records, rows
 from tests.support.serving import Server, Store, start, wait_until
 

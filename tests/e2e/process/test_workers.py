@@ -20,7 +20,7 @@ from monitoring.log.reader import read_predictions
 from monitoring.spool.frames import Prediction, record
 from monitoring.spool.segments import list_segments, read
 from services.generated import open_inference_pb2_grpc as pb_grpc
-from tests.e2e.service.test_life import scrape, workers
+from tests.e2e.process.test_life import scrape, workers
 from tests.support.payloads import proto, records, rows
 from tests.support.serving import Server, Store, descendants, start, wait_until
 

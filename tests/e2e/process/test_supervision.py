@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.e2e.service.test_life import command_line, scrape
+from tests.e2e.process.test_life import command_line, scrape
 from tests.support.payloads import records, rows
 from tests.support.serving import Server, Store, descendants, start, wait_until
 

@@ -22,7 +22,7 @@ from tasks.flights.schema import SCHEMA
 from tests.support.payloads import proto, rows
 from tests.support.serving import Store, free_ports, wait_until
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 BENTOML = [sys.executable, "-m", "bentoml"]
 # What stands for docker: it keeps the Dockerfile that it is given, and builds nothing.
 DOCKER = """#!/bin/sh
