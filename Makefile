@@ -123,7 +123,7 @@ fuzz: install fuzz-env ## 3,000 requests made up from the OpenAPI document, each
 
 bench: install ## The service beside FastAPI and MLServer, what the spool costs, and files -> reports/benchmarks/ (BENCH=--short: two minutes)
 	python -m benchmarks.serving $(BENCH)
-	test -n "$(BENCH)" || { python -m benchmarks.results.page; python -m benchmarks.spool; python -m benchmarks.score; }
+	test -n "$(BENCH)" || { python -m benchmarks.results.page; python -m benchmarks.spool; python -m benchmarks.log; python -m benchmarks.score; }
 
 cluster-up: install ## Everything in a kind cluster on this machine: build, load, apply, wait (needs docker, kind, kubectl)
 	@test -f artifacts/store/champion || { windsock cluster check && $(MAKE) --no-print-directory repro release; }

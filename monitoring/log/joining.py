@@ -1,14 +1,14 @@
 """Requests as rows, each with its label. A label names a row of a request: of the newest under that id."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from itertools import chain, repeat
-from typing import Any, Final, Self
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring.log.stream import Columns, Requests
+from monitoring.log.stream import Columns, Requests, integers
 
 SHADOW: Final = "shadow"
 Ints = NDArray[np.int64]
@@ -18,18 +18,24 @@ Ints = NDArray[np.int64]
 class Told:
     """Labels as they were told, in any order."""
 
-    request_id: tuple[str, ...]
+    request_id: list[str]
     row: Ints
     received_us: Ints
-    id: tuple[str, ...]
-    value: NDArray[np.float64]  # 0 or 1
+    id: list[str]
+    value: Ints  # 0 or 1
 
     @classmethod
-    def of(cls, parts: Sequence[Columns]) -> Self:
+    def of(cls, parts: Iterable[Columns]) -> Self:
         """Of columns in the order of the fields."""
-        columns = [tuple(chain.from_iterable(part[i] for part in parts)) for i in range(5)]
-        row, received = np.array(columns[1], np.int64), np.array(columns[2], np.int64)
-        return cls(columns[0], row, received, columns[3], np.array(columns[4], np.float64))
+        names, ids = list[str](), list[str]()
+        rows, moments, values = ([np.empty(0, np.int64)] for _ in range(3))
+        for name, row, received, own, value in parts:
+            names.extend(name)
+            ids.extend(own)
+            rows.append(integers(row))
+            moments.append(integers(received))
+            values.append(integers(value))
+        return cls(names, np.concatenate(rows), np.concatenate(moments), ids, np.concatenate(values))
 
 
 class Answers:
@@ -37,16 +43,19 @@ class Answers:
 
     Args:
         numbers: of the requests, the newest last.
+
+    Attributes:
+        repeated: how many have an id that a later one has, too.
     """
 
-    def __init__(self, requests: Requests, numbers: Ints) -> None:
+    def __init__(self, requests: Requests, numbers: Sequence[int]) -> None:
         self._requests = requests
-        self._numbers = numbers.tolist()
+        self._numbers = numbers
         self._start = np.cumsum(requests.rows) - requests.rows
         ids = requests.request_id
-        names = ids if self._numbers == list(range(len(ids))) else [ids[i] for i in self._numbers]
-        self._newest = dict(zip(names, self._numbers, strict=True))  # of one id the last stays
-        self.repeated = len(self._numbers) - len(self._newest)
+        names = ids if isinstance(numbers, range) else [ids[i] for i in numbers]
+        self._newest = dict(zip(names, numbers, strict=True))  # of one id the last stays
+        self.repeated = len(numbers) - len(self._newest)
 
     def places(self, told: Told) -> Ints:
         """[labels]: which of all rows each is about; -1: none of these."""
@@ -72,26 +81,22 @@ class Answers:
             place[i] = at.get((told.request_id[i], int(told.row[i])), -1)
 
 
-def together(parts: Sequence[Requests]) -> Requests:
-    """All of them, in their order; at least one."""
-    columns: dict[str, Any] = {}
-    for name in (field.name for field in fields(Requests)):
-        values = [getattr(part, name) for part in parts]
-        columns[name] = tuple(chain(*values)) if isinstance(values[0], tuple) else np.concatenate(values)
-    return Requests(**columns)
-
-
-def find_labels(requests: Requests, told: Told) -> tuple[NDArray[np.float64], int]:
-    """Labels of the n rows: 0 or 1 as the newest says, NaN without one; and how many requests have a later one's id."""
-    found = np.full(len(requests.score), np.nan)
+def group(requests: Requests) -> list[Answers]:
+    """Those that were answered, and those of the shadow if there are any."""
+    if bool((np.diff(requests.received_us) >= 0).all()) and all(one.role != SHADOW for one in requests.origins):
+        return [Answers(requests, range(len(requests.rows)))]
     by_arrival = np.argsort(requests.received_us, kind="stable")
-    if SHADOW in set(requests.role):
-        shadows = np.array([role == SHADOW for role in requests.role], bool)[by_arrival]
-        _assign(found, Answers(requests, by_arrival[shadows]).places(told), told)
-        by_arrival = by_arrival[~shadows]
-    answers = Answers(requests, by_arrival)
-    _assign(found, answers.places(told), told)
-    return found, answers.repeated
+    shadow = np.array([one.role == SHADOW for one in requests.origins], bool)[requests.origin[by_arrival]]
+    parts = [by_arrival[~shadow], by_arrival[shadow]] if shadow.any() else [by_arrival]
+    return [Answers(requests, part.tolist()) for part in parts]
+
+
+def find_labels(rows: int, groups: Sequence[Answers], told: Told) -> NDArray[np.float64]:
+    """[rows]: 0 or 1 as the newest label says, NaN without one."""
+    found = np.full(rows, np.nan)
+    for answers in groups:
+        _assign(found, answers.places(told), told)
+    return found
 
 
 def _assign(found: NDArray[np.float64], place: Ints, told: Told) -> None:

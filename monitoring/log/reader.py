@@ -1,6 +1,6 @@
 """Reads the prediction log, rows joined with their labels, into arrays."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from contracts.errors import DataError, Unavailable
 from contracts.schema import Schema
 from monitoring.log.database import asked, opened
-from monitoring.log.joining import Told, find_labels, together
+from monitoring.log.joining import Answers, Told, find_labels, group
 from monitoring.log.schema import LABELS, PREDICTIONS
-from monitoring.log.stream import Columns, Decoder, Requests, Width, fetch, select, without_collections
+from monitoring.log.stream import Decoder, Requests, Width, fetch, select, without_collections
 
 ANSWERS: Final = ("champion", "challenger")  # roles whose scores somebody got; a shadow's are for the log alone
 _EPOCH: Final = datetime(1970, 1, 1)
@@ -149,20 +149,21 @@ def _read(
     decoder = Decoder(None if schema is None else Width(len(schema.numeric), len(schema.category)))
     chosen = choose(sa.select(_p.request_id)).subquery()
 
-    def ask(connection: sa.Connection) -> tuple[list[Requests], list[Columns]]:
-        found, rows = [], 0
+    def ask(connection: sa.Connection) -> tuple[Requests, list[Answers], Told]:
         with closing(fetch(connection, choose(select()))) as parts:
             for columns in parts:
-                found.append(decoder.requests(columns))
-                rows += len(found[-1].score)
-                if limit is not None and rows >= limit:
+                decoder.add(columns)
+                if limit is not None and decoder.rows >= limit:
                     break
-        several = len({name for part in found for name in part.request_id}) < sum(len(part.rows) for part in found)
-        return found, list(fetch(connection, _labels(chosen, several=several)))
+        requests = decoder.requests()
+        groups = group(requests)
+        several = len(groups) > 1 or groups[0].repeated > 0
+        return requests, groups, Told.of(fetch(connection, _labels(chosen, several=several)))
 
     with without_collections():
-        requests, labels = _ask(database_url, ask)
-        return join(together(requests or [decoder.nothing()]), labels, decoder.other_rows, limit)
+        requests, groups, told = _ask(database_url, ask)
+        label = find_labels(len(requests.score), groups, told)
+        return _as_rows(requests, label, decoder.other_rows, groups[0].repeated, limit)
 
 
 def _labels(chosen: sa.Subquery, *, several: bool) -> sa.Select[Any]:
@@ -178,13 +179,13 @@ def _labels(chosen: sa.Subquery, *, several: bool) -> sa.Select[Any]:
     return query.join_from(chosen, LABELS, chosen.c.request_id == la.request_id)
 
 
-def join(requests: Requests, labels: Sequence[Columns], other_inputs: int, limit: int | None = None) -> Predictions:
-    """Requests as rows with their labels.
-
+def _as_rows(
+    requests: Requests, label: NDArray[np.float64], other_inputs: int, repeated_ids: int, limit: int | None
+) -> Predictions:
+    """
     Args:
         limit: of the rows, in the order of the requests; None: all.
     """
-    label, repeated = find_labels(requests, Told.of(labels))
     rows, start = requests.rows, np.cumsum(requests.rows) - requests.rows
     order = np.lexsort((requests.received_us, requests.event_us))
     request = np.repeat(order, rows[order])
@@ -193,11 +194,14 @@ def join(requests: Requests, labels: Sequence[Columns], other_inputs: int, limit
         request, row = request[row < limit], row[row < limit]
     sorted_already = len(row) == len(label) and bool((np.diff(row) == 1).all())
     at = slice(None) if sorted_already else row  # no copy of what is the most of it
+    origin = requests.origin[request]
+    origins = list(zip(*requests.origins, strict=True)) or [()] * 3
+    digest, role, protocol = (np.array(column, object)[origin] for column in origins)
     return Predictions(
         request_id=np.array(requests.request_id, object)[request],
-        digest=np.array(requests.digest, object)[request],
-        role=np.array(requests.role, object)[request],
-        protocol=np.array(requests.protocol, object)[request],
+        digest=digest,
+        role=role,
+        protocol=protocol,
         event_time=requests.event_us[request].astype("datetime64[us]"),
         received_at=requests.received_us[request].astype("datetime64[us]"),
         numeric=requests.numeric[at],
@@ -206,5 +210,5 @@ def join(requests: Requests, labels: Sequence[Columns], other_inputs: int, limit
         label=label[at],
         duration_us=requests.duration_us[request],
         other_inputs=other_inputs,
-        repeated_ids=repeated,
+        repeated_ids=repeated_ids,
     )

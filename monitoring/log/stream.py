@@ -5,7 +5,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from operator import methodcaller
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
@@ -18,9 +18,11 @@ FETCH: Final = 4_096  # database rows at once: more leave the processor's cache,
 _SMALL: Final = 32  # the same where a row may be of megabytes
 _p: Final = PREDICTIONS.c
 _COLUMNS: Final = (
-    *(_p.request_id, _p.digest, _p.role, _p.protocol, _p.event_us, _p.received_us, _p.duration_us),
-    *(_p.first_row, _p.rows, _p.numeric, _p.category, _p.score),
+    # What few values have is read as one: a value that comes out of a database is an object, and costs as much.
+    *(_p.request_id, _p.digest + " " + _p.role + " " + _p.protocol),
+    *(_p.event_us, _p.received_us, _p.duration_us, _p.first_row, _p.rows, _p.numeric, _p.category, _p.score),
 )
+_NUMBERS: Final = slice(2, 7)  # of them
 _count_separators = methodcaller("count", b"\0")
 Columns = list[tuple[Any, ...]]
 
@@ -33,15 +35,21 @@ class Width:
     category: int
 
 
+class Origin(NamedTuple):
+    """Who answered, as what, over which protocol."""
+
+    digest: str
+    role: str
+    protocol: str
+
+
 @dataclass(frozen=True, slots=True)
 class Requests:
     """m requests with n rows in all, those of one request together."""
 
-    request_id: tuple[str, ...]
-    digest: tuple[str, ...]
-    role: tuple[str, ...]
-    protocol: tuple[str, ...]
-    event_us: NDArray[np.int64]  # [m], as all until `rows`
+    request_id: list[str]
+    origin: NDArray[np.int64]  # [m], as all until `rows`: places in `origins`
+    event_us: NDArray[np.int64]
     received_us: NDArray[np.int64]
     duration_us: NDArray[np.int64]
     first_row: NDArray[np.int64]
@@ -49,11 +57,12 @@ class Requests:
     numeric: NDArray[np.float32]  # [n, width.numeric], NaN is missing
     category: NDArray[np.object_]  # [n, width.category] of str
     score: NDArray[np.float32]  # [n]
+    origins: list[Origin]
 
 
-def select(*columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
-    """What `requests` takes, of all of `predictions`."""
-    return sa.select(*(columns or _COLUMNS))
+def select() -> sa.Select[Any]:
+    """What `Decoder` takes, of all of `predictions`."""
+    return sa.select(*_COLUMNS)
 
 
 def fetch(connection: sa.Connection, query: sa.Select[Any], size: int = FETCH) -> Generator[Columns, None, None]:
@@ -94,23 +103,34 @@ def lengths(values: tuple[bytes, ...]) -> NDArray[np.int64]:
     return np.fromiter(map(len, values), np.int64, len(values))
 
 
+def integers(column: tuple[int, ...]) -> NDArray[np.int64]:
+    return np.fromiter(column, np.int64, len(column))
+
+
 class Decoder:
-    """Decodes fetched columns. Equal strings become one object, which is most of the memory that rows would take.
+    """Gathers fetched columns. Equal strings become one object, which is most of the memory that rows would take.
 
     Args:
         width: of the rows that are wanted; None: whatever the first has, and all must have it.
 
     Attributes:
+        rows: gathered so far.
         other_rows: rows of another width, which were left out.
     """
 
     def __init__(self, width: Width | None) -> None:
         self.width = width
+        self.rows = 0
         self.other_rows = 0
         self._strict = width is None
+        self._request_id: list[str] = []
+        self._origins: dict[str, int] = {}
+        self._numbers: list[list[NDArray[np.int64]]] = []  # origin, then those of `_NUMBERS`
+        self._numeric, self._score = bytearray(), bytearray()
         self._strings: dict[str, str] = {}
+        self._category: list[NDArray[np.object_]] = []
 
-    def requests(self, columns: Columns) -> Requests:
+    def add(self, columns: Columns) -> None:
         """Those of the wanted width.
 
         Args:
@@ -120,40 +140,47 @@ class Decoder:
             DataError: rows of several widths where one is expected.
         """
         columns = self._wanted(columns)
-        names, digest, role, protocol, event, received, duration, first, rows, numeric, category, score = columns
-        assert self.width is not None  # noqa: S101 - for the type checker: `_wanted` sets it
-        strings = b"\0".join(category).decode().split("\0") if names else []
-        strings = list(map(self._strings.setdefault, strings, strings))
+        if not columns[0]:
+            return
+        numeric, category, score = columns[-3:]
+        self._request_id.extend(columns[0])
+        for origin in set(columns[1]):
+            self._origins.setdefault(origin, len(self._origins))
+        self._numbers.append(
+            [integers(tuple(map(self._origins.__getitem__, columns[1]))), *map(integers, columns[_NUMBERS])]
+        )
+        self._numeric += b"".join(numeric)
+        self._score += b"".join(score)
+        strings = b"\0".join(category).decode().split("\0")
+        self._category.append(np.array(list(map(self._strings.setdefault, strings, strings)), object))
+        self.rows = len(self._score) // 4
+
+    def requests(self) -> Requests:
+        """All that was gathered."""
+        width = self.width or Width(0, 0)
+        numbers = [np.concatenate(parts) for parts in zip(*self._numbers, strict=True)]
+        origin, event, received, duration, first, rows = numbers or [np.empty(0, np.int64)] * 6
         return Requests(
-            request_id=names,
-            digest=self._one(digest),
-            role=self._one(role),
-            protocol=self._one(protocol),
-            event_us=np.array(event, np.int64),
-            received_us=np.array(received, np.int64),
-            duration_us=np.array(duration, np.int64),
-            first_row=np.array(first, np.int64),
-            rows=np.array(rows, np.int64),
-            numeric=np.frombuffer(b"".join(numeric), "<f4").reshape(sum(rows), self.width.numeric),
-            category=np.array(strings, object).reshape(sum(rows), self.width.category),
-            score=np.frombuffer(b"".join(score), "<f4"),
+            request_id=self._request_id,
+            origin=origin,
+            event_us=event,
+            received_us=received,
+            duration_us=duration,
+            first_row=first,
+            rows=rows,
+            numeric=np.frombuffer(self._numeric, "<f4").reshape(self.rows, width.numeric),
+            category=np.concatenate(self._category or [np.empty(0, object)]).reshape(self.rows, width.category),
+            score=np.frombuffer(self._score, "<f4"),
+            origins=[Origin(*text.split(" ")) for text in self._origins],
         )
 
-    def nothing(self) -> Requests:
-        """No request, of the wanted width."""
-        self.width = self.width or Width(0, 0)
-        return self.requests([() for _ in _COLUMNS])
-
-    def _one(self, values: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(map(self._strings.setdefault, values, values))
-
     def _wanted(self, columns: Columns) -> Columns:
-        rows, numeric, category = np.array(columns[8], np.int64), columns[9], columns[10]
+        rows, numeric, category = integers(columns[-4]), columns[-3], columns[-2]
         numbers, cells = lengths(numeric) // 4, separators(category) + 1
         if self.width is None:
             self.width = Width(int(numbers[0] // rows[0]), int(cells[0] // rows[0]))
         fits = (numbers == rows * self.width.numeric) & (cells == rows * self.width.category)
-        if fits.all():  # also where there are none
+        if fits.all():
             return columns
         if self._strict:
             found = {(int(a), int(b)) for a, b in zip(numbers // rows, cells // rows, strict=True)}
