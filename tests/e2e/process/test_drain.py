@@ -23,7 +23,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from monitoring.log.reader import read_predictions
 from services.generated import open_inference_pb2_grpc as pb_grpc
-from tests.e2e.service.test_life import scrape
+from tests.e2e.process.test_life import scrape
 from tests.support.payloads import INFER, json_body, proto, records, rows
 from tests.support.serving import Server, Store, free_ports, start, wait_until
 
