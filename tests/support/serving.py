@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 
 from contracts.settings import LogSettings, clean_environment, load
+from contracts.store.state import State
 from deploy.local import processes
 from deploy.local.processes import Program
 from deploy.local.processes import free_ports as free_ports  # for tests that start servers of their own
@@ -149,4 +150,6 @@ def start(folder: Path, store: Store, *, wait: bool = True, **settings: object) 
             "the service must become ready",
         )
         assert process.poll() is None, server.log()
+        if values.get("companion", True):  # it has made the log's tables when it writes this first
+            wait_until(State(Path(str(values["state"]))).companion.exists, "the companion must begin")
     return server
