@@ -6,6 +6,7 @@ It routes, reads bodies and maps errors; `json_infer` and `records` know the for
 import re
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -34,6 +35,9 @@ _decode_labels: Final = msgspec.json.Decoder(LabelsBody).decode
 _MODEL_PATH: Final = re.compile(
     r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?(?P<action>/ready|/infer|/config|/stats)?"
 )
+
+
+PROBES: Final = ("/v2/health/live", "/v2/health/ready", "/livez", "/healthz", "/readyz")
 
 
 class Rest:
@@ -99,7 +103,8 @@ class Rest:
                 quick_infer(self._tensors), json_infer.encode_json, self._alone(self._infer), "rest infer"
             ),
         }
-        return Hot(paths, turn, self._guard, predictor, LARGE_BYTES)
+        probes = {path.encode(): partial(self._fixed[path].handler, Call({})) for path in PROBES}
+        return Hot(paths, probes, turn, self._guard, predictor, LARGE_BYTES)
 
     def _alone(self, handler: Callable[[Call], Reply]) -> Callable[[bytes, Caller, float], Reply]:
         def answer(body: bytes, caller: Caller, started: float) -> Reply:

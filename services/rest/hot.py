@@ -1,4 +1,5 @@
-"""Small prediction requests, answered where uvicorn parses HTTP: no ASGI scope, task or middleware for each.
+"""Small prediction requests, and probes of health, answered where uvicorn parses HTTP: no ASGI scope, task or
+middleware for each. A probe waits for no turn.
 
 The class takes the place of uvicorn's own for HTTP. It takes a request only where it is sure of all of it; every other
 one goes uvicorn's way to the ASGI application. uvicorn's class is no public interface, so its version is pinned, and a
@@ -6,7 +7,7 @@ test holds that this is in use.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import uvicorn.config
@@ -35,9 +36,16 @@ class Hot:
     """What the connections of one worker share."""
 
     def __init__(
-        self, paths: "Mapping[bytes, Path]", turn: "Turn", guard: "Guard", predictor: "Predictor", max_bytes: int
+        self,
+        paths: "Mapping[bytes, Path]",
+        probes: "Mapping[bytes, Callable[[], Reply]]",
+        turn: "Turn",
+        guard: "Guard",
+        predictor: "Predictor",
+        max_bytes: int,
     ) -> None:
-        self.paths, self.turn, self.guard, self.predictor, self.max_bytes = paths, turn, guard, predictor, max_bytes
+        self.paths, self.probes, self.turn = paths, probes, turn
+        self.guard, self.predictor, self.max_bytes = guard, predictor, max_bytes
         self._date: list[tuple[bytes, bytes]] | None = None
         self._head = b""
 
@@ -58,6 +66,7 @@ class HotProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._path: Path | None = None  # of the hot request that is being read
+        self._probe: Callable[[], Reply] | None = None  # likewise
         self._caller: Caller | Exception | None = None
         self._body = b""
         self._parent = b""  # W3C's traceparent, when traces are on
@@ -83,6 +92,9 @@ class HotProtocol(HttpToolsProtocol):
         path = self._hot_path()
         if path is not None:
             self._path, self._body = path, b""
+            return
+        self._probe = self._hot_probe()
+        if self._probe is not None:
             return
         if self._unanswered and self.hot is not None:
             self.hot.turn.end()  # answers leave in the order of the requests
@@ -112,6 +124,16 @@ class HotProtocol(HttpToolsProtocol):
             self._caller = error
         return path
 
+    def _hot_probe(self) -> "Callable[[], Reply] | None":
+        """What answers a probe of health; None: this request is none, or must wait for others."""
+        hot = self.hot
+        if hot is None or (probe := hot.probes.get(self.url)) is None or self.parser.get_method() != b"GET":
+            return None
+        idle = (self.cycle is None or self.cycle.response_complete) and not (self.pipeline or self._unanswered)
+        plain = self.parser.get_http_version() == "1.1" and hot.predictor.ready
+        bodied = any(name in (b"content-length", b"transfer-encoding") for name, _ in self.headers)
+        return probe if idle and plain and not bodied else None
+
     def _go_uvicorns_way(self) -> None:
         url, headers, expects = self.url, self.headers, self.expect_100_continue
         super().on_message_begin()
@@ -128,6 +150,13 @@ class HotProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         path, hot, caller = self._path, self.hot, self._caller
         self.began = None
+        if self._probe is not None:
+            self._unanswered += 1
+            self.reply(self._probe())
+            self._probe = None
+            if not self.parser.should_keep_alive():
+                self.transport.close()
+            return
         if path is None or hot is None or caller is None:
             super().on_message_complete()
             return

@@ -134,6 +134,17 @@ def test_other_requests_on_the_connection_keep_their_place(alone: Server) -> Non
     assert found[2][1]["model_name"] == "flight-delay"
 
 
+def test_a_probe_is_answered_on_a_connection_that_stays_and_on_one_that_ends(alone: Server) -> None:
+    for path, expected in (("/v2/health/ready", {"ready": True}), ("/livez", {"live": True})):
+        head = f"GET {path} HTTP/1.1\r\nHost: here\r\n"
+        with connect(alone) as connection:
+            connection.sendall(f"{head}\r\n{head}\r\n".encode())
+            assert answers(connection, 2) == [(200, expected)] * 2
+            connection.sendall(f"{head}Connection: close\r\n\r\n".encode())
+            assert answers(connection, 1) == [(200, expected)]
+            assert connection.recv(1) == b""
+
+
 def test_what_is_no_http_ends_the_connection_after_the_answers_before_it(alone: Server) -> None:
     with connect(alone) as connection:
         connection.sendall(request(alone, row(0)) + b"nonsense\r\n\r\n")
