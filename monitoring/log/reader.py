@@ -1,9 +1,10 @@
 """Reads the prediction log, rows joined with their labels, into arrays."""
 
-from collections.abc import Callable, Iterable
-from contextlib import closing
+import gc
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
@@ -14,11 +15,10 @@ from contracts.errors import DataError, Unavailable
 from contracts.schema import Schema
 from monitoring.log.database import asked, opened
 from monitoring.log.joining import Answers, Told, find_labels, group
-from monitoring.log.schema import LABELS, PREDICTIONS
-from monitoring.log.stream import Decoder, Requests, Width, fetch, select, without_collections
+from monitoring.log.schema import LABELS, PREDICTIONS, to_us
+from monitoring.log.stream import Decoder, Requests, Width, fetch, select
 
 ANSWERS: Final = ("champion", "challenger")  # roles whose scores somebody got; a shadow's are for the log alone
-_EPOCH: Final = datetime(1970, 1, 1)
 _p: Final = PREDICTIONS.c
 
 
@@ -76,33 +76,6 @@ def read_newest(database_url: str, digest: str, since: datetime, rows: int, sche
     return _read(database_url, lambda query: query.where(chosen).order_by(*order).limit(rows), schema, rows)
 
 
-def newest_models(database_url: str, requests: int) -> set[str]:
-    """Digests of the models that answered the newest requests, by arrival. Empty: the log is.
-
-    Raises:
-        DataError: there is no prediction log of this version at this address.
-    """
-    newest = sa.select(_p.digest).where(_p.role.in_(ANSWERS)).order_by(_p.received_us.desc()).limit(requests)
-    return set(_ask(database_url, lambda connection: connection.scalars(newest).all()))
-
-
-def newest_before(database_url: str, moment: datetime) -> datetime | None:
-    """The last `event_time` before `moment`; None: there is none.
-
-    Raises:
-        DataError: there is no prediction log of this version at this address.
-    """
-    query = sa.select(sa.func.max(_p.event_us)).where(_p.event_us < to_us(moment), _p.role.in_(ANSWERS))
-    found: int | None = _ask(database_url, lambda connection: connection.scalar(query))
-    return None if found is None else from_us(found)
-
-
-def newest_arrival(connection: sa.Connection) -> datetime | None:
-    """When the newest prediction arrived; None: the log is empty."""
-    found = connection.scalar(sa.select(sa.func.max(_p.received_us)))
-    return None if found is None else from_us(found)
-
-
 def count_orphans(database_url: str, first: datetime, last: datetime) -> int:
     """Labels that arrived in `first <= .. < last` and name no row that the log has.
 
@@ -116,22 +89,16 @@ def count_orphans(database_url: str, first: datetime, last: datetime) -> int:
         .select_from(LABELS)
         .where(la.received_us >= to_us(first), la.received_us < to_us(last), ~sa.exists().where(named))
     )
-    found: int = _ask(database_url, lambda connection: connection.scalar(query))
+    found: int = ask_log(database_url, lambda connection: connection.scalar(query))
     return found
 
 
-def to_us(moment: datetime) -> int:
-    """Microseconds since 1970 of an instant, UTC where it has no zone."""
-    plain = moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
-    return (plain - _EPOCH) // timedelta(microseconds=1)
+def ask_log(database_url: str, ask: Callable[[sa.Connection], Any]) -> Any:
+    """One question, in a transaction of its own.
 
-
-def from_us(microseconds: int) -> datetime:
-    """The instant, UTC without a zone."""
-    return _EPOCH + timedelta(microseconds=microseconds)
-
-
-def _ask(database_url: str, ask: Callable[[sa.Connection], Any]) -> Any:
+    Raises:
+        DataError: there is no prediction log of this version at this address.
+    """
     with opened(database_url) as engine:
         try:
             with asked(engine) as connection:
@@ -160,8 +127,8 @@ def _read(
         several = len(groups) > 1 or groups[0].repeated > 0
         return requests, groups, Told.of(fetch(connection, _labels(chosen, several=several)))
 
-    with without_collections():
-        requests, groups, told = _ask(database_url, ask)
+    with _without_collections():
+        requests, groups, told = ask_log(database_url, ask)
         label = find_labels(len(requests.score), groups, told)
         return _as_rows(requests, label, decoder.other_rows, groups[0].repeated, limit)
 
@@ -212,3 +179,15 @@ def _as_rows(
         other_inputs=other_inputs,
         repeated_ids=repeated_ids,
     )
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """No search for cycles while millions of values that are in none are made: it would take half the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -9,6 +9,7 @@ service's clock, so that a day is dropped at once. A request that came twice und
 stands in the key instead of `received_us`, because PostgreSQL wants in it what it parts by.
 """
 
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import sqlalchemy as sa
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 VERSION: Final = "2"  # the newest revision in monitoring/log/migrations/versions/
 FORMAT: Final = 2  # of the bytes in a row: float32 and NUL-separated UTF-8, as monitoring.spool.frames says
 DAY_US: Final = 86_400_000_000
+_EPOCH: Final = datetime(1970, 1, 1)
 
 METADATA: Final = sa.MetaData()
 
@@ -97,3 +99,14 @@ DAYS: Final[dict[sa.Table, tuple[sa.Column[int], int]]] = {
     PREDICTIONS: (PREDICTIONS.c.day, 1),
     LABELS: (LABELS.c.received_us, DAY_US),
 }
+
+
+def to_us(moment: datetime) -> int:
+    """Microseconds since 1970 of an instant, UTC where it has no zone."""
+    plain = moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    return (plain - _EPOCH) // timedelta(microseconds=1)
+
+
+def from_us(microseconds: int) -> datetime:
+    """The instant, UTC without a zone."""
+    return _EPOCH + timedelta(microseconds=microseconds)

@@ -1,8 +1,7 @@
 """Reads `predictions` as a stream: many database rows at once, as columns, and their bytes as arrays."""
 
-import gc
 from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from operator import methodcaller
 from typing import Any, Final, NamedTuple
@@ -191,15 +190,3 @@ class Decoder:
         self.other_rows += int(rows[~fits].sum())
         keep = np.flatnonzero(fits).tolist()
         return [tuple(column[i] for i in keep) for column in columns]
-
-
-@contextmanager
-def without_collections() -> Iterator[None]:
-    """No search for cycles while millions of values that are in none are made: it would take half the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.schema import Calendar
-from monitoring.log.reader import newest_before
+from monitoring.log.newest import newest_before
 
 MONTHS: Final = 12  # months with rows that a run looks at, at most: its work does not grow with the log
 AHEAD: Final = timedelta(days=1)  # by how much a caller's clock may be ahead of ours

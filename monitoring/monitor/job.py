@@ -33,7 +33,8 @@ from contracts.reports.monitoring import (
 )
 from contracts.schema import Schema
 from contracts.workspace import Workspace
-from monitoring.log.reader import newest_models, read_newest, read_predictions
+from monitoring.log.newest import newest_models
+from monitoring.log.reader import read_newest, read_predictions
 from monitoring.monitor import results
 from monitoring.monitor.calendar import month_instants, wanted_months
 from monitoring.monitor.champion import champion_in_force

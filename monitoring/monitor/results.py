@@ -15,7 +15,7 @@ from contracts.errors import DataError, Unavailable
 from contracts.reports import decode_report, encode_report
 from contracts.reports.monitoring import Monitoring
 from monitoring.log.database import connect, hide_password
-from monitoring.log.reader import newest_arrival
+from monitoring.log.newest import newest_arrival
 from monitoring.log.schema import PREDICTIONS
 
 HISTORY: Final = 168  # results that are kept: a week of hourly runs

@@ -13,7 +13,7 @@ from contracts.reference import Reference, pack
 from contracts.schema import Category, Numeric
 from monitoring.log.database import open_log
 from monitoring.log.insert import Record, insert
-from monitoring.log.reader import to_us
+from monitoring.log.schema import to_us
 from monitoring.monitor import job, results
 from monitoring.spool.frames import Label, Prediction
 from registry.artifact_writer import write_artifact

@@ -10,15 +10,9 @@ import sqlalchemy as sa
 
 from contracts.errors import DataError
 from monitoring.log.insert import Record, insert
-from monitoring.log.reader import (
-    count_orphans,
-    from_us,
-    newest_before,
-    newest_models,
-    read_newest,
-    read_predictions,
-    to_us,
-)
+from monitoring.log.newest import newest_before, newest_models
+from monitoring.log.reader import count_orphans, read_newest, read_predictions
+from monitoring.log.schema import from_us, to_us
 from tests.unit.monitoring.log.conftest import DIGEST, NOW_US, label, prediction
 from tests.unit.monitoring.test_other_task import TEA  # one number, one category
 

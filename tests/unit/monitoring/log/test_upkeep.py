@@ -22,8 +22,8 @@ from monitoring.log.database import connect, open_log
 from monitoring.log.desired import append_desired, newest_desired, replicas, report_replicas
 from monitoring.log.insert import insert
 from monitoring.log.migrate import migrate_log
-from monitoring.log.reader import read_predictions, to_us
-from monitoring.log.schema import DAY_US, LABELS, METADATA
+from monitoring.log.reader import read_predictions
+from monitoring.log.schema import DAY_US, LABELS, METADATA, to_us
 from monitoring.log.upkeep.access import READER, WRITER
 from monitoring.log.upkeep.partitions import AHEAD_DAYS, begin, today
 from monitoring.log.upkeep.retention import delete_requests, maintain
