@@ -61,8 +61,9 @@ class Child:
                 # but Linux weighs sessions against each other (autogroup), and `nice` only within one.
                 process_group=0,
             )
-        with contextlib.suppress(ProcessLookupError):
-            os.setpriority(os.PRIO_PROCESS, process.pid, command.nice)
+        if command.nice > os.getpriority(os.PRIO_PROCESS, 0):  # nobody but root may take a niceness back
+            with contextlib.suppress(ProcessLookupError):
+                os.setpriority(os.PRIO_PROCESS, process.pid, command.nice)
         return cls(process, reader, writer)
 
     async def ready(self) -> bool:

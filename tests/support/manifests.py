@@ -1,6 +1,7 @@
 """Manifests as `kubectl kustomize` makes them of k8s/."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -31,4 +32,13 @@ def pod_specs(manifests: list[Manifest]) -> dict[str, Manifest]:
             spec = spec["jobTemplate"]["spec"]
         if "template" in spec:
             found[f"{one['kind']}/{one['metadata']['name']}"] = json.loads(json.dumps(spec["template"]["spec"]))
+    return found
+
+
+def pins(name: str) -> dict[str, set[str]]:
+    """Library -> its versions (more than one where Python versions or platforms differ)."""
+    text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
+    found: dict[str, set[str]] = {}
+    for library, exact in re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(\S+)", text, re.MULTILINE):
+        found.setdefault(library, set()).add(exact)
     return found

@@ -1,16 +1,20 @@
 """What goes into an image: what its process needs, and its tag changes with that and with nothing else."""
 
+import ast
 import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterable
 from dataclasses import asdict
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
 from deploy.cluster.images import CONTENT, name_images
+from tests.support.manifests import pins
 
 ROOT = Path(__file__).parents[3]
 ROOMS = ("cli", "contracts", "services", "monitoring", "web", "deploy", "tasks", "models", "demo")
@@ -126,3 +130,31 @@ def test_what_is_copied_runs_alone(
         )
         assert done.returncode == 0, done.stderr
     assert "Usage:" in done.stdout
+
+
+@pytest.mark.parametrize("target", CONTENT)
+def test_the_lock_has_every_library_that_is_imported(target: str) -> None:
+    """The environment of the tests has all libraries; an image has those of its lock."""
+    homes = packages_distributions()
+    # Options that an image does without: traces, and in the companion's the export, which the monitor's image can make.
+    known = {*ROOMS, "registry", "pipelines", "opentelemetry", *(("pyarrow",) if target == "companion" else ())}
+    locked = pins(f"{target}.txt")
+    for name in CONTENT[target]:
+        path = ROOT / name
+        for file in path.rglob("*.py") if path.is_dir() else [path] if path.suffix == ".py" else []:
+            for module in _imported(ast.parse(file.read_text(encoding="utf-8"))):
+                if module in sys.stdlib_module_names or module in known:
+                    continue
+                assert _alike(homes[module]) & _alike(locked), f"{file}: {module}"
+
+
+def _alike(names: Iterable[str]) -> set[str]:
+    """Names of distributions as PEP 503 has them."""
+    return {re.sub(r"[-_.]+", "-", name).lower() for name in names}
+
+
+def _imported(tree: ast.AST) -> set[str]:
+    """First names of all modules that are imported, wherever in the file."""
+    found = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    found |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    return {name.partition(".")[0] for name in found}

@@ -1,19 +1,8 @@
 """The locks that images are made of: exact, hashed, alike, and without what must not be in them."""
 
-import re
-
 import pytest
 
-from tests.support.manifests import ROOT
-
-
-def pins(name: str) -> dict[str, set[str]]:
-    """Library -> its versions (more than one where Python versions or platforms differ)."""
-    text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
-    found: dict[str, set[str]] = {}
-    for library, exact in re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(\S+)", text, re.MULTILINE):
-        found.setdefault(library, set()).add(exact)
-    return found
+from tests.support.manifests import ROOT, pins
 
 
 @pytest.mark.parametrize("name", ["serving.txt", "companion.txt", "monitor.txt"])
