@@ -190,7 +190,7 @@ def test_a_log_from_before_schemas_is_renewed_and_served(tmp_path: Path, artifac
     ]), done.stderr  # fmt: skip
     (bad,) = (old.state / "spool/bad").iterdir()
     assert bad.read_bytes() == b'{"type":"label","request_id"\n'
-    server = start(tmp_path, artifact_store)
+    server = start(tmp_path, artifact_store, retention_days=36_500)  # its rows are of 2013
     assert server.ask("/v1/predict", records(*rows(1), id="new"))[0] == 200
     assert server.ask("/v1/labels", {"labels": [{"id": "db-none", "value": True}]})[0] == 200
     assert server.stop() == 0, server.log()
