@@ -64,8 +64,9 @@ def send(server: Server, features: Path, evidence: Path, **changes: Any) -> Repl
 def logged(server: Server, prefix: str) -> Predictions:
     log = read_predictions(server.database_url, START - timedelta(days=1), START + timedelta(days=30), SCHEMA)
     mine = np.char.startswith(log.request_id.astype(str), prefix)
-    arrays = {name: getattr(log, name)[mine] for name in Predictions.__slots__ if name != "other_inputs"}
-    return Predictions(**arrays, other_inputs=log.other_inputs)
+    counts = ("other_inputs", "repeated_ids")
+    arrays = {name: getattr(log, name)[mine] for name in Predictions.__slots__ if name not in counts}
+    return Predictions(**arrays, **{name: getattr(log, name) for name in counts})
 
 
 @pytest.fixture(scope="module")
