@@ -89,7 +89,7 @@ def maintain(settings: LogSettings) -> None:
     from datetime import UTC, datetime, timedelta
 
     from monitoring.log.database import opened
-    from monitoring.log.reader import count_orphans
+    from monitoring.log.upkeep.retention import count_orphans
     from monitoring.log.upkeep.retention import maintain as run
 
     with opened(settings.database) as engine:

@@ -1,10 +1,11 @@
 """Reads the prediction log, rows joined with their labels, into arrays."""
 
 import gc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final
 
 import numpy as np
@@ -14,11 +15,14 @@ from numpy.typing import NDArray
 from contracts.errors import DataError, Unavailable
 from contracts.schema import Schema
 from monitoring.log.database import asked, opened
-from monitoring.log.joining import Answers, Told, find_labels, group
+from monitoring.log.rows.decoding import Decoder, Origins, Requests, Width
+from monitoring.log.rows.fetching import fetch
+from monitoring.log.rows.joining import Answers, Labels, group
 from monitoring.log.schema import LABELS, PREDICTIONS, to_us
-from monitoring.log.stream import Decoder, Requests, Width, fetch, select
 
 ANSWERS: Final = ("champion", "challenger")  # roles whose scores somebody got; a shadow's are for the log alone
+_IDS: Final = 500  # of a question
+_LOOK: Final = 2_000  # requests whose origins are looked at first
 _p: Final = PREDICTIONS.c
 
 
@@ -76,23 +80,6 @@ def read_newest(database_url: str, digest: str, since: datetime, rows: int, sche
     return _read(database_url, lambda query: query.where(chosen).order_by(*order).limit(rows), schema, rows)
 
 
-def count_orphans(database_url: str, first: datetime, last: datetime) -> int:
-    """Labels that arrived in `first <= .. < last` and name no row that the log has.
-
-    Raises:
-        DataError: there is no prediction log of this version at this address.
-    """
-    la = LABELS.c
-    named = (_p.request_id == la.request_id) & (la.row >= _p.first_row) & (la.row < _p.first_row + _p.rows)
-    query = (
-        sa.select(sa.func.count())
-        .select_from(LABELS)
-        .where(la.received_us >= to_us(first), la.received_us < to_us(last), ~sa.exists().where(named))
-    )
-    found: int = ask_log(database_url, lambda connection: connection.scalar(query))
-    return found
-
-
 def ask_log(database_url: str, ask: Callable[[sa.Connection], Any]) -> Any:
     """One question, in a transaction of its own.
 
@@ -113,37 +100,44 @@ def _read(
     schema: Schema | None,
     limit: int | None = None,
 ) -> Predictions:
-    decoder = Decoder(None if schema is None else Width(len(schema.numeric), len(schema.category)))
-    chosen = choose(sa.select(_p.request_id)).subquery()
+    width = None if schema is None else Width(len(schema.numeric), len(schema.category))
 
-    def ask(connection: sa.Connection) -> tuple[Requests, list[Answers], Told]:
-        with closing(fetch(connection, choose(select()))) as parts:
+    def ask(connection: sa.Connection) -> tuple[Requests, Labels, int, int]:
+        some = choose(sa.select(_p.digest, _p.role, _p.protocol)).limit(_LOOK)
+        origins = Origins((digest, role, protocol) for digest, role, protocol in connection.execute(some))
+        decoder = Decoder(width, origins)
+        with closing(fetch(connection, choose(origins.select()))) as parts:
             for columns in parts:
                 decoder.add(columns)
                 if limit is not None and decoder.rows >= limit:
                     break
         requests = decoder.requests()
         groups = group(requests)
-        several = len(groups) > 1 or groups[0].repeated > 0
-        return requests, groups, Told.of(fetch(connection, _labels(chosen, several=several)))
+        labels = Labels(len(requests.score), groups)
+        _read_labels(connection, labels, choose(sa.select(_p.request_id)).subquery(), len(requests.rows), groups)
+        return requests, labels, decoder.other_rows, groups[0].repeated
 
     with _without_collections():
-        requests, groups, told = ask_log(database_url, ask)
-        label = find_labels(len(requests.score), groups, told)
-        return _as_rows(requests, label, decoder.other_rows, groups[0].repeated, limit)
+        requests, labels, other, repeated = ask_log(database_url, ask)
+        return _as_rows(requests, labels.found, other, repeated, limit)
 
 
-def _labels(chosen: sa.Subquery, *, several: bool) -> sa.Select[Any]:
-    """Labels of the chosen requests.
-
-    Args:
-        several: whether some have one id; a join, which SQLite does in half the time, would multiply their labels.
-    """
+def _read_labels(
+    connection: sa.Connection, labels: Labels, chosen: sa.Subquery, requests: int, groups: Sequence[Answers]
+) -> None:
+    """Those of the chosen requests. Where most labels are theirs, all are read: that is faster than to look each up."""
     la = LABELS.c
-    query = sa.select(la.request_id, la.row, la.received_us, la.id, la.value)
-    if several:
-        return query.where(la.request_id.in_(sa.select(chosen.c.request_id)))
-    return query.join_from(chosen, LABELS, chosen.c.request_id == la.request_id)
+    query = sa.select(la.request_id, la.row, la.received_us, la.value)
+    some = sa.select(la.row).limit(2 * requests + 1).subquery()
+    if (connection.scalar(sa.select(sa.func.count()).select_from(some)) or 0) > 2 * requests:
+        if len(groups) > 1 or groups[0].repeated:  # a join would give the labels of such an id several times
+            query = query.where(la.request_id.in_(sa.select(chosen.c.request_id)))
+        else:
+            query = query.join_from(chosen, LABELS, chosen.c.request_id == la.request_id)
+    disputed = iter(sorted(labels.read(fetch(connection, query))))
+    while batch := list(islice(disputed, _IDS)):
+        of_batch = sa.select(la.request_id, la.row, la.value).where(la.request_id.in_(batch))
+        labels.settle(tuple(row) for row in connection.execute(of_batch.order_by(la.received_us, la.id)))
 
 
 def _as_rows(

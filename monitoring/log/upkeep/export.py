@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from contracts.errors import NotFound, ParameterError, Unavailable
 from contracts.files import whole_file
 from monitoring.log.database import asked, opened
+from monitoring.log.rows.fetching import fetch, fetch_parts, lengths, separators
 from monitoring.log.schema import DAYS, LABELS, PREDICTIONS
-from monitoring.log.stream import fetch, fetch_parts, lengths, separators
 from monitoring.log.upkeep.partitions import begin, day_of
 
 _ROWS: Final = 65_536  # of features that are held at once, about

@@ -4,13 +4,14 @@ import itertools
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from monitoring.log.database import asked
-from monitoring.log.schema import DAY_US, DAYS, REPLICAS
+from monitoring.log.reader import ask_log
+from monitoring.log.schema import DAY_US, DAYS, LABELS, PREDICTIONS, REPLICAS, to_us
 from monitoring.log.upkeep.partitions import begin, drop_partitions, make_partitions, today
 
 _BATCH: Final = 500  # rows, or ids, of one transaction
@@ -64,6 +65,23 @@ def delete_requests(engine: sa.Engine, request_ids: Iterable[str]) -> int:
             deleted += _delete(engine, sa.delete(table).where(table.c.request_id.in_(batch)))
     _give_back(engine)
     return deleted
+
+
+def count_orphans(database_url: str, first: datetime, last: datetime) -> int:
+    """Labels that arrived in `first <= .. < last` and name no row that the log has.
+
+    Raises:
+        DataError: there is no prediction log of this version at this address.
+    """
+    p, la = PREDICTIONS.c, LABELS.c
+    named = (p.request_id == la.request_id) & (la.row >= p.first_row) & (la.row < p.first_row + p.rows)
+    query = (
+        sa.select(sa.func.count())
+        .select_from(LABELS)
+        .where(la.received_us >= to_us(first), la.received_us < to_us(last), ~sa.exists().where(named))
+    )
+    found: int = ask_log(database_url, lambda connection: connection.scalar(query))
+    return found
 
 
 def _delete_before(engine: sa.Engine, first: date) -> int:

@@ -21,7 +21,8 @@ import numpy as np
 import pytest
 
 from contracts.schema import Category, Numeric
-from monitoring.log.reader import Predictions, count_orphans, read_predictions
+from monitoring.log.reader import Predictions, read_predictions
+from monitoring.log.upkeep.retention import count_orphans
 from services.generated import open_inference_pb2_grpc as pb_grpc
 from tests.support.payloads import INFER, binary_body, json_body, proto, records, rows
 from tests.support.serving import Server, Store, start, wait_until

@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from contracts.errors import DataError
 from monitoring.log.insert import Record, insert
 from monitoring.log.newest import newest_before, newest_models
-from monitoring.log.reader import count_orphans, read_newest, read_predictions
+from monitoring.log.reader import read_newest, read_predictions
 from monitoring.log.schema import from_us, to_us
+from monitoring.log.upkeep.retention import count_orphans
 from tests.unit.monitoring.log.conftest import DIGEST, NOW_US, label, prediction
 from tests.unit.monitoring.test_other_task import TEA  # one number, one category
 
@@ -84,6 +85,33 @@ def test_a_repeated_id_is_kept_and_counted_and_its_label_is_the_newest_s(engine:
     assert found.repeated_ids == 1
     assert found.request_id.tolist().count("a") == 4
     assert labels(url) == {"a": [None, None, 1.0, 1.0], "b": [None]}  # row 2 only the first has
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["each id once", "an id twice"])
+def test_labels_of_a_few_among_those_of_many(engine: sa.Engine, url: str, again: bool) -> None:
+    """Where most labels are of others, they are looked up and not read."""
+    others: list[Record] = [prediction(f"other{i}", event_us=NOW_US - 99) for i in range(40)]
+    insert(engine, [*others, *(label(f"other{i}", True) for i in range(40))])
+    insert(engine, [prediction("a", rows=2), prediction("b"), label("a", True, row=1), label("b", True)])
+    insert(engine, [label("b", False, received_us=NOW_US + 7_200_000_000)])
+    if again:
+        insert(engine, [prediction("b", id="ours-again", received_us=NOW_US + 1, event_us=NOW_US + 1)])
+    found = read_predictions(url, NOW, FAR)
+    expected = [np.nan, 1, np.nan, 0] if again else [np.nan, 1, 0]
+    assert (found.request_id.tolist(), found.repeated_ids) == (["a", "a", "b", "b"][: len(expected)], int(again))
+    np.testing.assert_array_equal(found.label, expected)
+
+
+def test_many_origins_are_told_apart(engine: sa.Engine, url: str) -> None:
+    """More of them than have a code of one character, and some that come late."""
+    digests = [f"{i:064x}" for i in range(40)]
+    insert(engine, [prediction(f"{i:02d}", digest=digest, event_us=NOW_US + i) for i, digest in enumerate(digests)])
+    rest: list[Record] = [prediction(f"x{i}", event_us=NOW_US + 100 + i) for i in range(2_500)]
+    insert(engine, [*rest, prediction("last", digest="f" * 64, protocol="grpc", event_us=NOW_US + 9_999)])
+    found = read_predictions(url, LONG_AGO, FAR)
+    assert found.digest[:40].tolist() == digests
+    assert set(found.digest[40:-1]) == {DIGEST}
+    assert (found.digest[-1], found.protocol[-1], found.role[-1]) == ("f" * 64, "grpc", "champion")
 
 
 def test_one_id_for_everything_is_read_in_no_time(engine: sa.Engine, url: str) -> None:

@@ -1,9 +1,7 @@
-"""Reads `predictions` as a stream: many database rows at once, as columns, and their bytes as arrays."""
+"""What `predictions` says of requests: which columns are fetched, and how their bytes become arrays."""
 
-from collections.abc import Generator, Iterator
-from contextlib import closing
+from collections.abc import Iterable
 from dataclasses import dataclass
-from operator import methodcaller
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -11,19 +9,15 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from contracts.errors import DataError
+from monitoring.log.rows.fetching import Columns, integers, lengths, separators
 from monitoring.log.schema import PREDICTIONS
 
-FETCH: Final = 4_096  # database rows at once: more leave the processor's cache, and take half as long again
-_SMALL: Final = 32  # the same where a row may be of megabytes
 _p: Final = PREDICTIONS.c
 _COLUMNS: Final = (
-    # What few values have is read as one: a value that comes out of a database is an object, and costs as much.
-    *(_p.request_id, _p.digest + " " + _p.role + " " + _p.protocol),
     *(_p.event_us, _p.received_us, _p.duration_us, _p.first_row, _p.rows, _p.numeric, _p.category, _p.score),
 )
-_NUMBERS: Final = slice(2, 7)  # of them
-_count_separators = methodcaller("count", b"\0")
-Columns = list[tuple[Any, ...]]
+_NUMBERS: Final = slice(2, 7)  # of what is fetched, beside request id and origin
+_CODES: Final = "abcdefghijklmnop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,51 +53,29 @@ class Requests:
     origins: list[Origin]
 
 
-def select() -> sa.Select[Any]:
-    """What `Decoder` takes, of all of `predictions`."""
-    return sa.select(*_COLUMNS)
+class Origins:
+    """How a request's origin comes out of the database: a character for those that the first requests have, else words.
 
+    A value of a database is an object: three long strings a request would be a quarter of the time.
 
-def fetch(connection: sa.Connection, query: sa.Select[Any], size: int = FETCH) -> Generator[Columns, None, None]:
-    """The columns of `size` rows after the other. The driver's own cursor: SQLAlchemy's rows take twice the time."""
-    sql = str(query.compile(connection, compile_kwargs={"literal_binds": True}))
-    driver: Any = connection.connection.driver_connection
-    postgres = connection.dialect.name == "postgresql"
-    if postgres:
-        sql = sql.replace("%%", "%")  # the dialect doubles it for a driver that is given parameters
-    with closing(driver.cursor(name="stream", binary=True) if postgres else driver.cursor()) as cursor:
-        cursor.execute(sql)
-        while found := cursor.fetchmany(size):
-            yield list(zip(*found, strict=True))
+    Args:
+        first: digest, role and protocol of some of the requests that are read.
+    """
 
+    def __init__(self, first: Iterable[tuple[str, str, str]]) -> None:
+        self._codes = dict(zip(_CODES, sorted({Origin(*words) for words in first}), strict=False))
 
-def fetch_parts(connection: sa.Connection, query: sa.Select[Any], weight: int, most: int) -> Iterator[Columns]:
-    """As `fetch`, but as many rows at once as have `most` together in the column of number `weight`, at least one."""
-    part: list[tuple[Any, ...]] = []
-    held = 0
-    for columns in fetch(connection, query, _SMALL):
-        for row in zip(*columns, strict=True):
-            part.append(row)
-            held += row[weight]
-            if held >= most:
-                yield list(zip(*part, strict=True))
-                part, held = [], 0
-    if part:
-        yield list(zip(*part, strict=True))
+    def select(self) -> sa.Select[Any]:
+        """What `Decoder` takes, of all of `predictions`."""
+        words: sa.ColumnElement[str] = _p.digest + " " + _p.role + " " + _p.protocol
+        known = [
+            ((_p.digest == one.digest) & (_p.role == one.role) & (_p.protocol == one.protocol), code)
+            for code, one in self._codes.items()
+        ]
+        return sa.select(_p.request_id, sa.case(*known, else_=words) if known else words, *_COLUMNS)
 
-
-def separators(category: tuple[bytes, ...]) -> NDArray[np.int64]:
-    """[m]: NULs in each."""
-    return np.fromiter(map(_count_separators, category), np.int64, len(category))
-
-
-def lengths(values: tuple[bytes, ...]) -> NDArray[np.int64]:
-    """[m]: bytes of each."""
-    return np.fromiter(map(len, values), np.int64, len(values))
-
-
-def integers(column: tuple[int, ...]) -> NDArray[np.int64]:
-    return np.fromiter(column, np.int64, len(column))
+    def decode(self, text: str) -> Origin:
+        return self._codes.get(text) or Origin(*text.split(" "))
 
 
 class Decoder:
@@ -111,17 +83,19 @@ class Decoder:
 
     Args:
         width: of the rows that are wanted; None: whatever the first has, and all must have it.
+        origins: whose `select` is fetched.
 
     Attributes:
         rows: gathered so far.
         other_rows: rows of another width, which were left out.
     """
 
-    def __init__(self, width: Width | None) -> None:
+    def __init__(self, width: Width | None, origins: Origins) -> None:
         self.width = width
         self.rows = 0
         self.other_rows = 0
         self._strict = width is None
+        self._decode = origins.decode
         self._request_id: list[str] = []
         self._origins: dict[str, int] = {}
         self._numbers: list[list[NDArray[np.int64]]] = []  # origin, then those of `_NUMBERS`
@@ -133,7 +107,7 @@ class Decoder:
         """Those of the wanted width.
 
         Args:
-            columns: as `fetch` gives them for `select()`.
+            columns: as `fetch` gives them.
 
         Raises:
             DataError: rows of several widths where one is expected.
@@ -170,7 +144,7 @@ class Decoder:
             numeric=np.frombuffer(self._numeric, "<f4").reshape(self.rows, width.numeric),
             category=np.concatenate(self._category or [np.empty(0, object)]).reshape(self.rows, width.category),
             score=np.frombuffer(self._score, "<f4"),
-            origins=[Origin(*text.split(" ")) for text in self._origins],
+            origins=[self._decode(text) for text in self._origins],
         )
 
     def _wanted(self, columns: Columns) -> Columns:
