@@ -18,7 +18,7 @@ from monitoring.log.database import connect, open_log
 from monitoring.log.desired import Replica, artifact_digests, get_artifact, newest_desired, put_artifact, replicas
 
 LIVE_SECONDS: Final = 10.0  # a replica reports each second
-SHOWN_SECONDS: Final = 3_600.0  # one that has been silent for longer is history
+SHOWN_SECONDS: Final = 300.0  # one that has been silent for longer is history
 
 
 @dataclass(frozen=True, slots=True)
