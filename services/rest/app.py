@@ -1,6 +1,6 @@
 """REST: an ASGI application of our own, as BentoML's decorator answers 900 requests a second where this does thousands.
 
-It routes, reads bodies and maps errors; `json_infer` and `records` know the formats, `predictor` does the work.
+It routes, reads bodies and maps errors; `answers` and `about` are what stands behind the paths.
 """
 
 import re
@@ -9,35 +9,27 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-import msgspec
-
-from contracts.errors import InvalidInput, NotFound
+from contracts.errors import NotFound
 from contracts.settings import ServiceSettings
 from monitoring.metrics.declared import Metrics
 from services.core.admission import LARGE_BYTES, Budget, Held, LargeRequests
 from services.core.auth import Caller, Guard
 from services.core.predictor import Predictor
-from services.core.request import PredictionRequest, Trace, to_us
-from services.rest import docs_page, openapi
+from services.core.request import Trace
+from services.rest.about import PROBES, About
+from services.rest.answers import Answers
 from services.rest.asgi import Disconnected, Incoming, Receive, Scope, Send, read_body
 from services.rest.hot import Hot
 from services.rest.routes import Call, Reply, Route, refusal, wrong_encoding, wrong_method
 from services.rest.turn import Path, Turn
-from services.wire import json_infer, metadata
-from services.wire.decode_errors import DecodeErrors, describe_decode_error
-from services.wire.protocol import check_model
+from services.wire import json_infer
 from services.wire.quick import quick_infer, quick_records
-from services.wire.records import LabelsAnswer, LabelsBody, Records, delays, encode_answer, to_records
+from services.wire.records import Records, encode_answer
 from services.wire.tensors import ModelTensors
 
-_encode: Final = msgspec.json.Encoder().encode
-_decode_labels: Final = msgspec.json.Decoder(LabelsBody).decode
 _MODEL_PATH: Final = re.compile(
     r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?(?P<action>/ready|/infer|/config|/stats)?"
 )
-
-
-PROBES: Final = ("/v2/health/live", "/v2/health/ready", "/livez", "/healthz", "/readyz")
 
 
 class Rest:
@@ -59,29 +51,15 @@ class Rest:
         self._large_requests = large_requests
         self._guard = guard
         self._metrics = metrics.of["rest"]
-        self._infer_route = Route("POST", self._infer, need="predict", predicts=True)
-        self._fixed = {
-            "/v2": Route("GET", self._server),
-            "/v2/health/live": Route("GET", self._live, need=None),
-            "/v2/health/ready": Route("GET", self._ready, need=None),
-            "/v1/predict": Route("POST", self._predict, need="predict", predicts=True),
-            "/v1/labels": Route("POST", self._labels, need="label"),
-            "/openapi.json": Route("GET", self._openapi, need=None),
-            "/docs": Route("GET", self._docs, need=None),
-            # Health again, under the names that BentoML's and Kubernetes' own services have for it.
-            "/livez": Route("GET", self._live, need=None),
-            "/healthz": Route("GET", self._live, need=None),
-            "/readyz": Route("GET", self._ready, need=None),
-            **docs_page.routes(),
+        about = About(predictor, self._tensors, metrics, self._records.body)
+        self._answers = Answers(predictor, self._tensors, self._records)
+        self._fixed = about.routes | {
+            "/v1/predict": Route("POST", self._answers.predict, need="predict", predicts=True),
+            "/v1/labels": Route("POST", self._answers.labels, need="label"),
         }
-        self._of_model = {
-            None: Route("GET", self._model),
-            "/ready": Route("GET", self._model_ready),
-            "/config": Route("GET", self._model_config),
-            "/stats": Route("GET", lambda call: self._model_statistics(call, metrics)),
-            "/infer": self._infer_route,
+        self._of_model = about.of_model | {
+            "/infer": Route("POST", self._answers.infer, need="predict", predicts=True),
         }
-        self._document = openapi.document(predictor.schema, predictor.roles.champion.version, self._records.body)
 
     def hot(self, settings: ServiceSettings) -> Hot:
         """What answers small prediction requests without this application. Belongs to the running event loop."""
@@ -97,10 +75,10 @@ class Rest:
         )
         paths = {
             b"/v1/predict": Path(
-                quick_records(self._records, numbers), encode_answer, self._alone(self._predict), "rest predict"
+                quick_records(self._records, numbers), encode_answer, self._alone(self._answers.predict), "rest predict"
             ),
             f"/v2/models/{predictor.name}/infer".encode(): Path(
-                quick_infer(self._tensors), json_infer.encode_json, self._alone(self._infer), "rest infer"
+                quick_infer(self._tensors), json_infer.encode_json, self._alone(self._answers.infer), "rest infer"
             ),
         }
         probes = {path.encode(): partial(self._fixed[path].handler, Call({})) for path in PROBES}
@@ -155,7 +133,7 @@ class Rest:
 
     def _tell(self, trace: Trace, route: Route | None, call: Call, reply: Reply) -> None:
         trace(
-            "rest" if route is None else f"rest {route.handler.__name__.removeprefix('_')}",
+            "rest" if route is None else f"rest {route.handler.__name__}",
             call.started,
             reply.code,
             answer=reply.answer,
@@ -213,100 +191,3 @@ class Rest:
             if len(call.body) > LARGE_BYTES:
                 return await self._large_requests.run(route.handler, call)
             return route.handler(call)
-
-    def _server(self, _: Call) -> Reply:
-        told = metadata.server()
-        told.refused = metadata.refused(self._predictor)
-        return Reply(200, _encode(told))
-
-    def _live(self, _: Call) -> Reply:
-        return Reply(200, b'{"live":true}')
-
-    def _ready(self, _: Call) -> Reply:
-        # The protocol's text calls this member "live" in its example; clients look at the status.
-        reason = self._predictor.unready
-        return Reply(200 if reason is None else 503, _encode(metadata.ServerReady(reason is None, reason)))
-
-    def _model(self, call: Call) -> Reply:
-        check_model(self._predictor, call.name, call.version)
-        told = metadata.model(self._predictor, self._tensors)
-        told.refused = metadata.refused(self._predictor)
-        return Reply(200, _encode(told))
-
-    def _model_ready(self, call: Call) -> Reply:
-        check_model(self._predictor, call.name, call.version)
-        ready = self._predictor.healthy
-        return Reply(200 if ready else 503, _encode(metadata.ModelReady(call.name, ready)))
-
-    def _model_config(self, call: Call) -> Reply:
-        check_model(self._predictor, call.name, call.version)
-        return Reply(200, _encode(metadata.model_config(self._predictor, self._tensors)))
-
-    def _model_statistics(self, call: Call, metrics: Metrics) -> Reply:
-        check_model(self._predictor, call.name, call.version)
-        told = metadata.statistics(self._predictor, metrics, call.version)
-        told.refused = metadata.refused(self._predictor)
-        return Reply(200, _encode(told))
-
-    def _infer(self, call: Call) -> Reply:
-        predictor = self._predictor
-        check_model(predictor, call.name, call.version)
-        length = call.headers.get(b"inference-header-content-length")
-        header_length = None if length is None else _as_length(length)
-        decoded = json_infer.decode(call.body, header_length, self._tensors, call.started)
-        call.request_id = decoded.request.id
-        call.caller.take(len(decoded.request.numeric))
-        decoded.request.caller = call.caller.name
-        decoded.request.version = call.version
-        answer = predictor.predict(decoded.request)
-        body, json_length = json_infer.encode(decoded, answer)
-        if json_length is None:
-            return Reply(200, body, answer=answer)
-        header = (b"inference-header-content-length", str(json_length).encode())
-        return Reply(200, body, b"application/octet-stream", (header,), answer)
-
-    def _predict(self, call: Call) -> Reply:
-        try:
-            large = len(call.body) > LARGE_BYTES
-            decoded = self._records.decode_large(call.body) if large else self._records.decode(call.body)
-        except DecodeErrors as error:
-            raise describe_decode_error(error, call.body) from error
-        call.request_id = decoded.id
-        call.caller.take(len(decoded.rows))
-        numeric, category = self._records.to_arrays(decoded.rows)
-        request = PredictionRequest(
-            "rest",
-            numeric,
-            category,
-            decoded.id,
-            to_us(decoded.event_time),
-            call.started,
-            call.caller.name,
-            key=decoded.key,
-        )
-        answer = self._predictor.predict(request)
-        return Reply(200, encode_answer(answer), answer=answer)
-
-    def _labels(self, call: Call) -> Reply:
-        try:
-            decoded = _decode_labels(call.body)
-        except DecodeErrors as error:
-            raise describe_decode_error(error, call.body) from error
-        call.caller.take(len(decoded.labels))
-        records = to_records(decoded.labels, call.caller.name)
-        self._predictor.label(records, delays(decoded.labels).tolist())
-        return Reply(200, _encode(LabelsAnswer(len(records))))
-
-    def _openapi(self, _: Call) -> Reply:
-        return Reply(200, _encode(self._document))
-
-    def _docs(self, call: Call) -> Reply:
-        base = f"{call.scheme}://{call.headers.get(b'host', b'127.0.0.1:3000').decode('latin-1')}"
-        page = docs_page.page(self._document, base, self._predictor.schema)
-        return Reply(200, page, b"text/html; charset=utf-8", docs_page.HEADERS)
-
-
-def _as_length(value: bytes) -> int:
-    if not value.isdigit() or len(value) > 12:
-        raise InvalidInput(f"`Inference-Header-Content-Length` must be a number of bytes, got {value[:32]!r}")
-    return int(value)
