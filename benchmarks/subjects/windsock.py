@@ -1,5 +1,6 @@
 """`windsock serve` under test, as its users start it, and with parts of it taken out."""
 
+import math
 import re
 import urllib.request
 from collections.abc import Iterator
@@ -72,8 +73,20 @@ def settle(subject: Subject) -> float:
 
 
 def unmoved_rows(subject: Subject) -> float:
-    """Rows in the spool that are not in the database yet."""
-    return series(subject, "windsock_spool_unmoved_rows")
+    """Rows in the spool that are not in the database yet.
+
+    Raises:
+        Unavailable: for a minute the companion has not said.
+    """
+    found = wait_until(lambda: _told(series(subject, "windsock_spool_unmoved_rows")), SETTLE_SECONDS)
+    if found is None:
+        raise Unavailable(f"the companion of {subject.name} must say what waits, got nothing for {SETTLE_SECONDS:g} s")
+    return found[0]
+
+
+def _told(rows: float) -> tuple[float] | None:
+    """The number; None: it is NaN, as the companion on its crowded core has said nothing for some seconds."""
+    return None if math.isnan(rows) else (rows,)
 
 
 def moved_rows(subject: Subject) -> float:
