@@ -95,6 +95,21 @@ class Spool:
             self._write(data, now)
             self.appended_rows += rows
 
+    def check_room(self) -> None:
+        """Refuse before the work is done: a request that cannot be written need not be answered.
+
+        Raises:
+            SpoolFull: of its limit less than a thousandth is left.
+        """
+        if self._used + (self._limit >> 10) < self._limit:
+            return
+        with self._lock:
+            now = time.monotonic()
+            if now >= self._scan_at:
+                self._scan(now)
+            if self._used + (self._limit >> 10) >= self._limit:
+                raise SpoolFull(errno.EDQUOT, f"spool must stay under {self._limit} bytes, has {self._used}")
+
     def check(self) -> None:
         """Look at the volume without a request: to be called each 0.5 s, not on an event loop.
 

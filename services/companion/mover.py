@@ -43,7 +43,10 @@ class Mover:
             return self._backlog.look(list_segments(self._spool), self._offsets.values)
 
     def step(self) -> bool:
-        """Move one batch of each segment. Returns whether there may be more.
+        """Move one batch of the oldest segment that nobody appends to, or of each that grows. Returns whether there may
+        be more.
+
+        One segment after the other: only a segment that is there in full is deleted, and gives the spool room.
 
         Raises:
             Unavailable: the database is away. What was moved before is noted.
@@ -54,9 +57,10 @@ class Mover:
             open_log(self._engine.url.render_as_string(hide_password=False)).dispose()
             self._has_tables = True
         segments = list_segments(self._spool)
-        more = [self._move(segment) for segment in segments]
+        closed = [segment for segment in segments if not segment.held]
+        more = [self._move(segment) for segment in closed[:1] or segments]
         self._offsets.keep({segment.name for segment in segments})
-        return any(more)
+        return any(more) or bool(closed)
 
     def _move(self, segment: Segment) -> bool:
         offset = self._offsets.values.get(segment.name, 0)

@@ -99,6 +99,7 @@ class Predictor:
             return [Unavailable(_CLOSED) for _ in requests]
         roles = self.roles
         try:
+            self._check_room()
             roles.champion.check(numeric, category)
             received_us = now_us()
             given = [self._give(request, roles, received_us) for request in requests]
@@ -175,10 +176,21 @@ class Predictor:
         self._metrics.labels[False](len(labels) - positive)
         self._metrics.label_delay.observe_many(delays)
 
+    def _check_room(self) -> None:
+        """Refuse before the model has run what the log would not take."""
+        try:
+            self.spool.check_room()
+        except SpoolFull as error:
+            raise _no_room(error) from error
+
     def _append(self, frames: bytes, rows: int) -> None:
         try:
             self.spool.append(frames, rows)
         except SpoolFull as error:
-            raise Overloaded(f"the log must take rows, got {error}; try again later", retry_after=5) from error
+            raise _no_room(error) from error
         except OSError as error:
             raise Unavailable(f"the spool must take writes, got: {error.strerror or error}; try again later") from error
+
+
+def _no_room(error: SpoolFull) -> Overloaded:
+    return Overloaded(f"the log must take rows, got {error}; try again later", retry_after=5)

@@ -35,6 +35,10 @@ class Disk:
         self.writes: list[bytes] = []
         self.fault: OSError | None = None
 
+    def check_room(self) -> None:
+        if isinstance(self.fault, SpoolFull):
+            raise self.fault
+
     def append(self, data: bytes, _: int) -> None:
         if self.fault is not None:
             raise self.fault

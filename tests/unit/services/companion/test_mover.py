@@ -56,6 +56,19 @@ def test_frames_longer_than_a_batch_are_moved(tmp_path: Path, url: str) -> None:
     assert moving.moved_rows == 450_000
 
 
+def test_a_closed_segment_is_moved_to_its_end_and_gives_room_before_the_next_one(tmp_path: Path, url: str) -> None:
+    """Segments that advance together are all deleted at the end: a full spool would stay full until then."""
+    for names in ("ab", "cd", "ef"):
+        spool = Spool(tmp_path / "spool", 2**30)
+        for name in names:
+            spool.append(frame(name, 150_000), 150_000)  # longer than a batch
+        spool.close()
+    moving, moved = mover(tmp_path, url), dict[int, int]()
+    while moving.step():
+        moved.setdefault(len(list_segments(tmp_path / "spool")), moving.moved_rows // 150_000)
+    assert {left: moved[left] for left in (2, 1, 0)} == {2: 2, 1: 4, 0: 6}, "frames moved when so many are left"
+
+
 def test_a_lost_note_of_the_offsets_brings_no_row_twice(tmp_path: Path, url: str) -> None:
     spool = Spool(tmp_path / "spool", 2**30)
     spool.append(frame("a") + label("a"), 2)
