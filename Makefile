@@ -49,7 +49,7 @@ demo: ## Everything, in under ten minutes: train, release, serve, replay half a 
 	@started=$${WINDSOCK_DEMO_STARTED:-$$(date +%s)}; export WINDSOCK_DEMO_STARTED=$$started; \
 	$(MAKE) --no-print-directory install && windsock demo --root $(ROOT)
 
-test: install ## Every test (10 minutes)
+test: install ## Every test (15 minutes)
 	python -m pytest
 
 repro: install ## Run the pipeline: what changed, and nothing else

@@ -10,7 +10,7 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from services.generated import open_inference_pb2 as pb
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 PROTO = "services/generated/open_inference.proto"
 # From the official open_inference_grpc.proto: field numbers by message, and the calls.
 FIELDS = {
