@@ -74,14 +74,12 @@ def seconds_for_all(address: tuple[str, int]) -> float:
 
 
 def test_clients_that_come_at_once_wait_for_few_turns() -> None:
+    """Beside a server that accepts one a turn, on the same machine at the same time."""
+    with serving(accepting=False) as address:
+        one_a_turn = seconds_for_all(address)
     with serving(accepting=True) as address:
         accepted = seconds_for_all(address)
         with pytest.raises(RuntimeError, match="SIGTERM must be handled by uvicorn"):
             find_server()  # this process's main thread has no server
-    assert accepted < CLIENTS / 2 * TURN_SECONDS
-
-
-def test_without_it_each_waits_for_a_turn_of_its_own() -> None:
-    """What the test above would see: it can fail."""
-    with serving(accepting=False) as address:
-        assert seconds_for_all(address) >= CLIENTS * TURN_SECONDS
+    assert one_a_turn >= CLIENTS * TURN_SECONDS
+    assert accepted < 0.7 * one_a_turn
