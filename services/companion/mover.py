@@ -57,10 +57,23 @@ class Mover:
             open_log(self._engine.url.render_as_string(hide_password=False)).dispose()
             self._has_tables = True
         segments = list_segments(self._spool)
-        closed = [segment for segment in segments if not segment.held]
-        more = [self._move(segment) for segment in closed[:1] or segments]
+        faults: list[OSError] = []
+        more = any(self._attempt(segment, faults) for segment in segments if not segment.held)  # up to the first
+        if not more:
+            grown = [self._attempt(segment, faults) for segment in segments if segment.held]  # each of them
+            more = any(grown)
         self._offsets.keep({segment.name for segment in segments})
-        return any(more) or bool(closed)
+        if faults and not more:
+            raise faults[0]
+        return more
+
+    def _attempt(self, segment: Segment, faults: list[OSError]) -> bool:
+        """Move a batch, or delete what is there in full. One that cannot be read or deleted holds up no other one."""
+        try:
+            return self._move(segment) or not segment.held
+        except OSError as error:
+            faults.append(error)
+            return False
 
     def _move(self, segment: Segment) -> bool:
         offset = self._offsets.values.get(segment.name, 0)

@@ -15,7 +15,7 @@ from typing import Final
 from contracts.artifact import verify
 from contracts.errors import ArtifactInvalid, DataError, WindsockError
 from contracts.store import CHAMPION, find_model, read_pointer, wanted
-from contracts.store.state import Desired, Refused, ReplicaState, Role, State
+from contracts.store.state import ROLES, Desired, Refused, ReplicaState, Role, State
 from monitoring.metrics.declared import Metrics
 from services.core.model import Model
 from services.core.predictor import Predictor
@@ -99,7 +99,7 @@ class Models:
             self.refused[role] = Refused(role, digest, str(error), time.time())
             return None
         self._loaded[digest] = model
-        while len(self._loaded) > KEPT + 3:
+        while len(self._loaded) > KEPT + len(ROLES):
             del self._loaded[next(iter(self._loaded))]
         return model
 

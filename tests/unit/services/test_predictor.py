@@ -35,9 +35,11 @@ class Disk:
         self.writes: list[bytes] = []
         self.fault: OSError | None = None
 
+    full = False
+
     def check_room(self) -> None:
-        if isinstance(self.fault, SpoolFull):
-            raise self.fault
+        if self.full:
+            raise SpoolFull(errno.EDQUOT, "full")
 
     def append(self, data: bytes, _: int) -> None:
         if self.fault is not None:
@@ -81,6 +83,15 @@ def test_nothing_is_answered_before_it_opens_or_without_a_log(artifact: Artifact
     with pytest.raises(Unavailable, match="must be ready"):
         core.label([Label("1", "a", 0, True, None, 1, "")], [])
     assert len(disk.records()) == 1
+
+
+def test_what_would_not_be_logged_is_refused_before_it_is_scored(artifact: Artifact) -> None:
+    disk, model = Disk(), Model(artifact)
+    core = predictor(Roles(model), disk)
+    disk.full = True
+    with pytest.raises(Overloaded, match="the log must take rows"):
+        core.predict(PredictionRequest("rest", *rows(2)))
+    assert (disk.writes, model.usage.requests) == ([], 0)
 
 
 def test_the_log_has_the_rows_as_they_came_and_what_answered_them(artifact: Artifact) -> None:

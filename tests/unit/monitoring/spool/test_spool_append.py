@@ -113,8 +113,11 @@ def test_past_its_limit_the_spool_refuses_until_the_reader_made_room(
     monkeypatch.setattr(spool, "SEGMENT_BYTES", 2_000)
     data = predictions_frame(prediction("a"))
     appending = Spool(folder, 10 * len(data))
+    appending.check_room()
     for _ in range(10):
         appending.append(data, 1)
+    with pytest.raises(SpoolFull, match="must stay under"):
+        appending.check_room()  # without an append, which callers that were told so do not try
     with pytest.raises(SpoolFull, match=f"^spool must stay under {10 * len(data)} bytes, has {10 * len(data)}"):
         appending.append(data, 1)
     appending.check()
@@ -122,6 +125,7 @@ def test_past_its_limit_the_spool_refuses_until_the_reader_made_room(
     assert stored(folder) == ["a"] * 10
     segments.delete(list_segments(folder)[0])
     time.sleep(spool.SCAN_SECONDS + 0.05)
+    appending.check_room()
     appending.append(data, 1)
     appending.close()
 

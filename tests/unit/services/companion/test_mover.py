@@ -69,6 +69,25 @@ def test_a_closed_segment_is_moved_to_its_end_and_gives_room_before_the_next_one
     assert {left: moved[left] for left in (2, 1, 0)} == {2: 2, 1: 4, 0: 6}, "frames moved when so many are left"
 
 
+def test_a_segment_that_cannot_be_read_holds_up_no_other_one(tmp_path: Path, url: str) -> None:
+    for name in "abc":
+        spool = Spool(tmp_path / "spool", 2**30)
+        spool.append(frame(name), 1)
+        spool.close()
+    first = list_segments(tmp_path / "spool")[0].path
+    content = first.read_bytes()
+    first.unlink()
+    first.mkdir()  # nobody reads that, root included
+    moving = mover(tmp_path, url)
+    with pytest.raises(OSError, match="directory"):
+        move_all(moving)
+    assert ids(url) == ["b", "c"]
+    first.rmdir()
+    first.write_bytes(content)
+    move_all(moving)
+    assert ids(url) == ["a", "b", "c"]
+
+
 def test_a_lost_note_of_the_offsets_brings_no_row_twice(tmp_path: Path, url: str) -> None:
     spool = Spool(tmp_path / "spool", 2**30)
     spool.append(frame("a") + label("a"), 2)
