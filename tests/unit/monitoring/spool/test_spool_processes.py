@@ -12,8 +12,8 @@ import pytest
 
 from monitoring.spool.frames import Prediction, predictions_frame, record
 from monitoring.spool.segments import delete, list_segments, read, used_bytes
+from tests.support.manifests import ROOT
 from tests.support.serving import wait_until
-from tests.unit.monitoring.spool import writer as writer_module
 from tests.unit.monitoring.spool.conftest import prediction, stored
 
 FRAME = len(predictions_frame(prediction("123456-0-12345")))
@@ -29,7 +29,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
     def run(limit: int = 2**30, segment: int = 2**20, threads: int = 4, rate: int = 0) -> subprocess.Popen[bytes]:
         with (tmp_path / f"{len(started)}.log").open("wb") as output:
             words = [str(tmp_path / "spool"), str(limit), str(segment), str(threads), str(rate)]
-            started.append(subprocess.Popen([sys.executable, str(writer_module.__file__), *words], stdout=output))
+            command = [sys.executable, "-m", "tests.unit.monitoring.spool.writer", *words]
+            started.append(subprocess.Popen(command, stdout=output, cwd=ROOT))
         return started[-1]
 
     yield run

@@ -1,6 +1,6 @@
 """A process that appends as a service does: several threads, until it is killed.
 
-    python writer.py <folder> <limit> <bytes of a segment> <threads> <frames a second and thread, 0: as fast as it can>
+    python -m tests.unit.monitoring.spool.writer <folder> <limit> <bytes of a segment> <threads> <frames a second and thread, 0: as fast as it can>
 
 Writes `<id>` for each frame that is acknowledged, and `!` for each that the spool refused, one a line.
 """
