@@ -1,8 +1,9 @@
 """A process that appends as a service does: several threads, until it is killed.
 
-    python -m tests.unit.monitoring.spool.writer <folder> <limit> <bytes of a segment> <threads> <frames a second and thread, 0: as fast as it can>
+    python -m tests.unit.monitoring.spool.writer <folder> <limit> <segment> <threads> <rate>
 
-Writes `<id>` for each frame that is acknowledged, and `!` for each that the spool refused, one a line.
+`segment` is in bytes, `rate` in frames a second and thread (0: as fast as it can). Writes `<id>` for each frame that
+is acknowledged, and `!` for each that the spool refused, one a line.
 """
 
 import os
