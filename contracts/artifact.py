@@ -1,11 +1,12 @@
 """What a released model is: a folder that explains and proves itself.
 
     <digest>/
-    ├── manifest.json     the content: schema of the task, vocabulary, metrics, sha256 of graph and sample
+    ├── manifest.json     the content: schema of the task, vocabulary, metrics, sha256 of the other content
     ├── model.onnx        preprocessing and network in one graph, no external data
     ├── reference.npz     a fixed sample of the training rows, for drift (contracts/reference.py)
+    ├── scorer.onnx       a small gradient-boosted scorer with the graph's tensors, to measure the model against
     ├── provenance.json   the envelope: when, from which commit, run, data and parameters, with which libraries
-    └── model.sig         model-signing (sigstore bundle, EC key) over the four above
+    └── model.sig         model-signing (sigstore bundle, EC key) over the five above
 
 The digest is the sha256 of `manifest.json`: it names the folder in the store, the MLflow version and every logged
 prediction. Equal work has an equal digest on any day: clock, run and commit stand in the envelope, which the signature
@@ -26,12 +27,13 @@ from contracts.schema import Schema
 MANIFEST: Final = "manifest.json"
 MODEL: Final = "model.onnx"
 REFERENCE: Final = "reference.npz"
+SCORER: Final = "scorer.onnx"
 PROVENANCE: Final = "provenance.json"
 SIGNATURE: Final = "model.sig"
-CONTENT: Final = (MANIFEST, MODEL, REFERENCE)  # what the digest speaks for
+CONTENT: Final = (MANIFEST, MODEL, REFERENCE, SCORER)  # what the digest speaks for
 ENVELOPE: Final = (PROVENANCE, SIGNATURE)
 FILES: Final = (*CONTENT, *ENVELOPE)
-FORMAT: Final = 2  # 1 had the constants of one task in it, and the clock in the digest
+FORMAT: Final = 3  # 1 had the constants of one task in it, and the clock in the digest; 2 had no scorer
 INPUT_NUMERIC: Final = "numeric"  # FP32 [n, len(schema.numeric)]
 INPUT_CATEGORY: Final = "category"  # BYTES [n, len(schema.category)]
 OUTPUT: Final = "probability"  # FP32 [n]: of the positive outcome
@@ -64,11 +66,12 @@ class Manifest(_Part, frozen=True):
         schema_hash: of `schema`, held against it.
         as_of: ISO date; nothing from this day or later trained the model.
         vocabulary: category -> the strings that the graph knows; another one is answered as unknown.
-        metrics: of the released model on the validation month.
-        files: model and reference.
+        metrics: of the released model on the validation month, and of the reference scorer beside it
+            (contracts/reports/compression.py, `ScorerReport.expected`).
+        files: model, reference and scorer.
     """
 
-    format: Literal[2]
+    format: Literal[3]
     schema: Schema
     schema_hash: str
     released: Released
@@ -105,13 +108,14 @@ class Provenance(_Part, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A verified model. `model` and `reference` are the very bytes that were hashed: nothing changes in between."""
+    """A verified model. `model`, `reference` and `scorer` are the very bytes that were hashed."""
 
     digest: str
     manifest: Manifest
     provenance: Provenance
     model: bytes
     reference: bytes
+    scorer: bytes
 
     @property
     def schema(self) -> Schema:
@@ -160,7 +164,7 @@ def verify(folder: Path, public_key: Path, digest: str | None = None) -> Artifac
         raise _invalid(folder, f"must hold just {', '.join(FILES)}, got {sorted(present)}")
     manifest = _decoded(folder, manifest_bytes, Manifest)
     provenance = _decoded(folder, content[PROVENANCE], Provenance)
-    for name in (MODEL, REFERENCE):
+    for name in (MODEL, REFERENCE, SCORER):
         if name not in manifest.files or sha256(content[name]) != manifest.files[name].sha256:
             raise _invalid(folder, f"must have the {name} of its manifest, got another one")
     if manifest.schema_hash != manifest.schema.hash:
@@ -169,7 +173,7 @@ def verify(folder: Path, public_key: Path, digest: str | None = None) -> Artifac
         )
     if provenance.digest != found:
         raise _invalid(folder, f"must have an envelope for {found}, got one for {provenance.digest}")
-    return Artifact(found, manifest, provenance, content[MODEL], content[REFERENCE])
+    return Artifact(found, manifest, provenance, content[MODEL], content[REFERENCE], content[SCORER])
 
 
 def _check_format(folder: Path, manifest: bytes) -> None:
@@ -178,7 +182,10 @@ def _check_format(folder: Path, manifest: bytes) -> None:
     except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise _invalid(folder, f"must have a manifest of format {FORMAT}, got: {error!r}") from error
     if found != FORMAT:
-        raise _invalid(folder, f"must have a manifest of format {FORMAT}, got {found!r}, which another version wrote")
+        raise ArtifactInvalid(
+            f"artifact `{folder}` must have a manifest of format {FORMAT}, got {found!r}, which another version wrote; "
+            "run `dvc repro`, then `windsock release`, to make one of this version"
+        )
 
 
 def _decoded(folder: Path, content: bytes, kind: type[Part]) -> Part:

@@ -24,6 +24,7 @@ _COLOURS: Final = {
     "control": "#56B4E9",
     "lightgbm": "#009E73",
     "logistic_regression": "#999999",
+    "reference_scorer": "#CC79A7",
 }
 _NAMES: Final = {
     "student": "student (distilled, int8)",
@@ -31,6 +32,7 @@ _NAMES: Final = {
     "control": "control (student net on labels)",
     "lightgbm": "LightGBM",
     "logistic_regression": "logistic regression",
+    "reference_scorer": "reference scorer (small LightGBM in the artifact)",
 }
 
 

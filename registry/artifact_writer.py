@@ -19,6 +19,7 @@ from contracts.artifact import (
     MODEL,
     PROVENANCE,
     REFERENCE,
+    SCORER,
     SIGNATURE,
     Artifact,
     File,
@@ -37,7 +38,7 @@ from contracts.schema import Schema
 from registry.keys import Keys
 from registry.onnx_check import check_graph
 
-_LIBRARIES: Final = ("duckdb", "ibis-framework", "numpy", "onnx", "onnxruntime", "torch", "windsock")
+_LIBRARIES: Final = ("duckdb", "ibis-framework", "lightgbm", "numpy", "onnx", "onnxruntime", "torch", "windsock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +48,14 @@ class Content:
     Attributes:
         model: ONNX with the schema's tensors and no external data.
         reference: a packed sample of its training rows (contracts/reference.py).
+        scorer: ONNX with the same tensors, for the monitor.
         metrics: of `model` on the validation month.
     """
 
     schema: Schema
     model: bytes
     reference: bytes
+    scorer: bytes
     released: Released
     as_of: str
     metrics: Mapping[str, float]
@@ -76,14 +79,16 @@ def write_artifact(folder: Path, content: Content, origin: Origin, keys: Keys) -
         folder: replaced when it exists.
 
     Raises:
-        ArtifactInvalid: the model is no such ONNX, the reference no such sample, or `keys` are not a pair.
+        ArtifactInvalid: a graph is no such ONNX, the reference no such sample, or `keys` are not a pair.
     """
     check_graph(content.model, content.schema)
+    check_graph(content.scorer, content.schema, SCORER)
     unpack(content.reference, content.schema)
     manifest = _manifest(content)
     with whole_folder(folder) as new:
         (new / MODEL).write_bytes(content.model)
         (new / REFERENCE).write_bytes(content.reference)
+        (new / SCORER).write_bytes(content.scorer)
         (new / MANIFEST).write_bytes(manifest)
         (new / PROVENANCE).write_bytes(_json(_provenance(sha256(manifest), origin)))
         (
@@ -138,7 +143,7 @@ def _digest_of(provenance: Path) -> str | None:
 
 
 def _manifest(content: Content) -> bytes:
-    files = {MODEL: content.model, REFERENCE: content.reference}
+    files = {MODEL: content.model, REFERENCE: content.reference, SCORER: content.scorer}
     return _json(
         Manifest(
             format=FORMAT,

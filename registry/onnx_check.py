@@ -13,11 +13,12 @@ from contracts.errors import ArtifactInvalid
 from contracts.schema import Schema
 
 
-def check_graph(model: bytes, schema: Schema) -> None:
+def check_graph(model: bytes, schema: Schema, name: str = MODEL) -> None:
     """Refuse what could not be served.
 
     Args:
         model: a serialised ModelProto.
+        name: of its file, for what is said.
 
     Raises:
         ArtifactInvalid: not valid ONNX, external data, or other inputs and outputs than the schema's.
@@ -28,9 +29,9 @@ def check_graph(model: bytes, schema: Schema) -> None:
         if not outside:  # the checker would look for the other file
             onnx.checker.check_model(model)
     except Exception as error:  # protobuf and the checker raise classes without a common base
-        raise _invalid(f"valid ONNX, got: {error}") from error
+        raise _invalid(name, f"valid ONNX, got: {error}") from error
     if outside:
-        raise _invalid(f"one file that holds all weights, got external data for {outside}")
+        raise _invalid(name, f"one file that holds all weights, got external data for {outside}")
     found = {value.name: _type(value) for value in [*proto.graph.input, *proto.graph.output]}
     needed = {
         INPUT_NUMERIC: (TensorProto.FLOAT, (None, len(schema.numeric))),
@@ -38,7 +39,7 @@ def check_graph(model: bytes, schema: Schema) -> None:
         OUTPUT: (TensorProto.FLOAT, (None,)),
     }
     if found != needed:
-        raise _invalid(f"a graph with the tensors (element type, shape) {needed}, got {found}")
+        raise _invalid(name, f"a graph with the tensors (element type, shape) {needed}, got {found}")
 
 
 def _type(value: onnx.ValueInfoProto) -> tuple[int, tuple[int | None, ...]]:
@@ -68,5 +69,5 @@ def _node_tensors(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorProto]
                 yield from _graph_tensors(graph)
 
 
-def _invalid(rule: str) -> ArtifactInvalid:
-    return ArtifactInvalid(f"`{MODEL}` must be {rule}; correct the export and run `dvc repro`")
+def _invalid(name: str, rule: str) -> ArtifactInvalid:
+    return ArtifactInvalid(f"`{name}` must be {rule}; correct the export and run `dvc repro`")

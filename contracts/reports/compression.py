@@ -42,6 +42,34 @@ class Steps(Part, frozen=True):
     control: list[StepReport]
 
 
+class ScorerReport(Part, frozen=True):
+    """The reference scorer: size of the final file, and its like of the selection on the validation month.
+
+    Attributes:
+        paired_loss: mean over days of the released model's log-loss less the scorer's, on the same rows, in nats;
+            negative: the model is better.
+        paired_loss_day_sd: standard deviation over the days; None of a single one.
+        days: of the validation month.
+    """
+
+    bytes: int
+    trees: int
+    auc: float | None
+    log_loss: float
+    paired_loss: float
+    paired_loss_day_sd: float | None
+    days: int
+
+    def expected(self) -> dict[str, float]:
+        """For the manifest: what a sound release is to its reference scorer."""
+        values = {
+            "reference_auc": self.auc,
+            "paired_loss": self.paired_loss,
+            "paired_loss_day_sd": self.paired_loss_day_sd,
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+
 class CompressionReport(Part, frozen=True):
     """The decision, and what it rests on.
 
@@ -50,7 +78,7 @@ class CompressionReport(Part, frozen=True):
         auc_gain_over_control: AUC of the student less that of the control, the same net trained on labels.
     """
 
-    format: Literal[1]
+    format: Literal[2]
     as_of: str
     released: Released
     reason: str
@@ -61,6 +89,7 @@ class CompressionReport(Part, frozen=True):
     student: ModelReport
     control: ModelReport
     steps: Steps
+    scorer: ScorerReport
 
     def of(self, name: Released) -> ModelReport:
         """The model of this name."""

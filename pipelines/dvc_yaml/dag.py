@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from contracts.artifact import CONTENT
 from contracts.files import write_atomic
 from contracts.workspace import Workspace
 
@@ -99,7 +100,7 @@ STAGES: Final = {
             *(_AT.plots / n for n in ("auc_by_month.png", "calibration.png", "months.json", "training.json")),
         ),
         # What the digest speaks for. Provenance and signature differ each time, and git stays clean without them.
-        outputs=tuple(_AT.candidate / name for name in ("manifest.json", "model.onnx", "reference.npz")),
+        outputs=tuple(_AT.candidate / name for name in CONTENT),
         # The provenance records all of them.
         params=("task", "as_of", "seed", "ingest", "train", "compress"),
     ),

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from contracts.artifact import Released
+from contracts.artifact import REFERENCE, SCORER, Released
 from contracts.files import write_atomic
 from contracts.objectives import load_objectives
 from contracts.reference import REFERENCE_ROWS, Reference, pack
@@ -33,6 +33,7 @@ from monitoring.statistics import quality
 from pipelines import checkpoint
 from pipelines.dataset import Dataset, read_dataset, split
 from pipelines.params_yaml import Section
+from pipelines.reference_scorer import ReferenceScorer, make_reference_scorer
 from tasks import load_schema
 
 logger = logging.getLogger(__name__)
@@ -92,11 +93,13 @@ def main(workspace: Workspace, *, task: str, as_of: date, seed: int, parameters:
     final = make_family(workspace, "final", parts.refit, parameters, seed)
     for name, steps in final.members().items():
         write_atomic(workspace.compressed / f"{name}.onnx", steps[-1].model)
-    write_atomic(workspace.compressed / "reference.npz", _reference(parts.refit, seed))
+    write_atomic(workspace.compressed / REFERENCE, _reference(parts.refit, seed))
+    scorer = make_reference_scorer(parts)
+    write_atomic(workspace.compressed / SCORER, scorer.model)
     objectives = load_objectives(workspace.objectives)
     sizes: dict[Released, int] = {"student": objectives.student_bytes, "teacher": objectives.teacher_bytes}
     limits = {name: Limits(parameters.max_auc_loss, size) for name, size in sizes.items()}
-    report = _report(as_of, limits, parts.validation, chosen, final)
+    report = _report(as_of, limits, parts.validation, chosen, final, scorer)
     logger.info("Released: the %s. %s", report.released, report.reason)
     write_report(workspace.report("compression"), report)
 
@@ -141,7 +144,12 @@ def make_family(
 
 
 def _report(
-    as_of: date, limits: Mapping[Released, Limits], validation: Dataset, chosen: Family, final: Family
+    as_of: date,
+    limits: Mapping[Released, Limits],
+    validation: Dataset,
+    chosen: Family,
+    final: Family,
+    scorer: ReferenceScorer,
 ) -> CompressionReport:
     """The decision, on the models of the phase that chooses, and the sizes of the final ones."""
     scores = {name: _score(steps[-1], validation) for name, steps in chosen.members().items()}
@@ -153,7 +161,7 @@ def _report(
     released, reason = decide(loss, len(final.student[-1].model), limits["student"])
     models = {name: _model_report(steps[-1], scores[name], validation) for name, steps in final.members().items()}
     return CompressionReport(
-        format=1,
+        format=2,
         as_of=as_of.isoformat(),
         released=released,
         reason=reason,
@@ -161,6 +169,7 @@ def _report(
         auc_loss=loss,
         auc_gain_over_control=difference("student", "control"),
         steps=Steps(_steps(chosen.student, validation), _steps(chosen.control, validation)),
+        scorer=scorer.report(validation, scores[released]),
         **models,
     )
 

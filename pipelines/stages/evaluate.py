@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from contracts.artifact import SCORER
 from contracts.errors import DataError, ParameterError
 from contracts.reports import read_report, write_report
 from contracts.reports.compression import CompressionReport
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 Scores = dict[str, NDArray[np.float32]]  # model -> [rows of the months after as_of that have a label]
 NETWORKS: Final = ("teacher", "student", "control")
+REFERENCE_SCORER: Final = "reference_scorer"
 _ROUNDS: Final = 1000  # of the bootstrap
 _COMPARED: Final = (
     ("student", "teacher"),
@@ -36,6 +38,7 @@ _COMPARED: Final = (
     ("student", "lightgbm"),
     ("teacher", "lightgbm"),
     ("teacher", "logistic_regression"),
+    ("student", REFERENCE_SCORER),
 )
 
 
@@ -55,8 +58,9 @@ def main(workspace: Workspace, *, task: str, as_of: date, seed: int) -> None:
             "choose an earlier date in params.yaml"
         )
     compression = read_report(workspace.report("compression"), CompressionReport)
-    scores: Scores = {name: _network(workspace, name, rows) for name in NETWORKS}
+    scores: Scores = {name: _graph(workspace, f"{name}.onnx", rows) for name in NETWORKS}
     scores |= _baselines(parts, rows, seed)
+    scores[REFERENCE_SCORER] = _graph(workspace, SCORER, rows)
     report = _report(compression, parts, rows, scores)
     write_report(workspace.report("evaluation"), report)
     months = {name: model.months for name, model in _models(report).items()}
@@ -112,13 +116,13 @@ def _difference(rows: Dataset, a: NDArray[np.float32], b: NDArray[np.float32]) -
     return quality.auc_difference_interval(rows.label, a, b, rows.day, _ROUNDS)
 
 
-def _network(workspace: Workspace, name: str, rows: Dataset) -> NDArray[np.float32]:
-    path = workspace.compressed / f"{name}.onnx"
+def _graph(workspace: Workspace, name: str, rows: Dataset) -> NDArray[np.float32]:
+    path = workspace.compressed / name
     try:
         model = path.read_bytes()
     except OSError as error:
         raise DataError(f"`{path}` must be a readable file, got: {error}; run `dvc repro`") from error
-    logger.info("Scoring %d rows with the %s", len(rows), name)
+    logger.info("Scoring %d rows with %s", len(rows), name)
     return score(model, rows.numeric, rows.category)
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from contracts.artifact import Artifact, sha256
+from contracts.artifact import REFERENCE, SCORER, Artifact, sha256
 from contracts.reports import read_report
 from contracts.reports.compression import CompressionReport
 from contracts.reports.evaluation import EvaluationReport, ModelMonths
@@ -49,10 +49,11 @@ def main(workspace: Workspace, *, task: str, as_of: date, params: Mapping[str, A
     content = Content(
         schema=schema,
         model=(workspace.compressed / f"{released}.onnx").read_bytes(),
-        reference=(workspace.compressed / "reference.npz").read_bytes(),
+        reference=(workspace.compressed / REFERENCE).read_bytes(),
+        scorer=(workspace.compressed / SCORER).read_bytes(),
         released=released,
         as_of=as_of.isoformat(),
-        metrics=_numbers(compression.of(released)),
+        metrics=_numbers(compression.of(released)) | compression.scorer.expected(),
         vocabulary={name: list(words) for name, words in zip(schema.category_names, vocabulary, strict=True)},
     )
     origin = Origin(

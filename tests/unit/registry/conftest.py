@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from contracts.workspace import Workspace
 from pipelines.params_yaml import read_params
 from tasks.flights.schema import SCHEMA
-from tests.support.tiny import tiny_reference
+from tests.support.tiny import tiny_reference, tiny_scorer
 
 
 def make_graph(width: int = len(SCHEMA.numeric), output: str = "probability") -> onnx.ModelProto:
@@ -76,6 +76,7 @@ def make_project(empty_database: bytes) -> Callable[[Path], Path]:
             "artifacts/train/final.safetensors": b"weights",
             "artifacts/train/final.json": json.dumps({"vocabulary": [["AA", "UA"], ["JFK"], ["LAX"]]}).encode(),
             "artifacts/compress/reference.npz": tiny_reference(),
+            "artifacts/compress/scorer.onnx": tiny_scorer(),
             "artifacts/compress/student.onnx": make_graph().SerializeToString(),
         }.items():
             (root / name).write_bytes(content)
@@ -95,6 +96,8 @@ def make_reports() -> dict[str, Any]:
 
     networks = {"teacher": 0.71, "student": 0.70, "control": 0.69}
     size = {"auc_low": 0.6, "bytes": 123, "parameters": 31}
+    scorer = {"bytes": 99, "trees": 60, "auc": 0.69, "log_loss": 0.51, "days": 30}
+    scorer |= {"paired_loss": -0.01, "paired_loss_day_sd": 0.02}
     loss = {"train_loss": 1.0, "validation_log_loss": 0.5, "validation_auc": 0.7}
     history = [{"epoch": epoch} | loss | {"train_loss": 1 / epoch} for epoch in (1, 2)]
     parts = dict.fromkeys(("fit", "validation", "refit", "later", "later_unlabelled"), 10)
@@ -107,6 +110,7 @@ def make_reports() -> dict[str, Any]:
         | {"epochs": 2, "parameters": 31, "validation": measured | {"auc": 0.71}, "rows": parts}
         | {"history": history, "refit_history": []},
         "compression": general
+        | {"format": 2, "scorer": scorer}
         | {"released": "student", "reason": "The student loses 0.0100 AUC (95 % interval -0.1 to 0.1)."}
         | {"limits": {"max_auc_loss": 0.1, "max_bytes": 1000}, "steps": {"student": [], "control": []}}
         | {"auc_loss": interval, "auc_gain_over_control": interval}

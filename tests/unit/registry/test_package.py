@@ -161,6 +161,7 @@ def test_leftover_of_a_killed_run_does_not_get_in(project: Path, params: dict[st
         "model.sig",
         "provenance.json",
         "reference.npz",
+        "scorer.onnx",
     }
 
 
