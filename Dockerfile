@@ -124,7 +124,9 @@ LABEL org.opencontainers.image.title="windsock companion" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 
-# --- The monitor: the companion's packages and Evidently with what it computes with. What Evidently calls tests are parts of it.
+# --- The monitor: the companion's packages, Evidently with what it computes with, and what runs and grows the reference scorer.
+# What Evidently calls tests are parts of it. LightGBM's wheel wants the system's libgomp, which the base has not: it gets
+# the one that scikit-learn's wheel brings, so both share one.
 FROM companion-packages AS monitor-packages
 COPY requirements/monitor.txt /build/
 RUN python3 -m pip --python /opt/windsock/bin/python install --quiet --no-cache-dir --no-compile \
@@ -132,6 +134,9 @@ RUN python3 -m pip --python /opt/windsock/bin/python install --quiet --no-cache-
  && cd /opt/windsock/lib/python3*/site-packages \
  && rm -rf jupyterlab_plotly pyarrow/include pyarrow/libarrow_flight.so.* pyarrow/libarrow_substrait.so.* \
       evidently/legacy/dashboard/tabs/*.ipynb \
+      onnxruntime/capi/libonnxruntime.so.* onnxruntime/transformers onnxruntime/tools \
+      onnxruntime/quantization onnxruntime/datasets \
+ && mkdir /opt/windsock/native && ln -s "$PWD"/scikit_learn.libs/libgomp-*.so* /opt/windsock/native/libgomp.so.1 \
  && find . -type d \( -name tests -o -name test \) -prune -exec sh -c \
       'for d; do case $d in ./numpy/_core/tests|./evidently/*) ;; *) rm -rf "$d" ;; esac; done' - {} + \
  && find . -type f \( -name '*.pyi' -o -name '*.pxd' -o -name '*.pyx' -o -name '*.a' -o -name '*.h' \) -delete
@@ -148,6 +153,7 @@ COPY monitoring/spool /opt/windsock/app/monitoring/spool
 COPY monitoring/log /opt/windsock/app/monitoring/log
 COPY monitoring/metrics /opt/windsock/app/monitoring/metrics
 COPY monitoring/statistics /opt/windsock/app/monitoring/statistics
+COPY monitoring/scorer /opt/windsock/app/monitoring/scorer
 COPY monitoring/monitor /opt/windsock/app/monitoring/monitor
 COPY web /opt/windsock/app/web
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/windsock/app
@@ -158,6 +164,7 @@ COPY --from=monitor-app /opt/windsock/app /opt/windsock/app
 ENV PATH=/opt/windsock/app/bin:/opt/windsock/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONPATH=/opt/windsock/app PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
     HOME=/tmp TMPDIR=/tmp DO_NOT_TRACK=1
+ENV LD_LIBRARY_PATH=/opt/windsock/native
 # The champion and its key as the service has them; page and gauges from outside; a root that may be read-only.
 ENV WINDSOCK_STORE=/models WINDSOCK_PUBLIC_KEY=/keys/signing.pub WINDSOCK_METRICS_HOST=0.0.0.0 WINDSOCK_NO_FILES=1
 WORKDIR /opt/windsock/app

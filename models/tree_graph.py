@@ -100,6 +100,7 @@ def _ensemble(trees: list[Mapping[str, Any]]) -> onnx.NodeProto:
     for tree, info in enumerate(trees):
         for number, node, true, false in _walk(info["tree_structure"]):
             leaf = "leaf_value" in node
+            missing_goes_left = not leaf and _missing_goes_left(node)  # refuses a split of another kind
             add(
                 "nodes",
                 treeids=tree,
@@ -109,7 +110,7 @@ def _ensemble(trees: list[Mapping[str, Any]]) -> onnx.NodeProto:
                 modes="LEAF" if leaf else "BRANCH_LEQ",
                 truenodeids=true,
                 falsenodeids=false,
-                missing_value_tracks_true=0 if leaf else int(_missing_goes_left(node)),
+                missing_value_tracks_true=int(missing_goes_left),
             )
             if leaf:
                 add("target", treeids=tree, nodeids=number, ids=0, weights=float(node["leaf_value"]))

@@ -66,6 +66,7 @@ def checkout(tmp_path: Path) -> Path:
         ("monitoring/monitor/page.py", ("monitor",)),
         ("monitoring/monitor/templates/page.html.j2", ("monitor",)),
         ("monitoring/statistics/quality.py", ("monitor",)),
+        ("monitoring/scorer/reference.py", ("monitor",)),
         ("web/charts.py", ("monitor",)),
         ("web/templates/base.html.j2", ("monitor",)),
         ("requirements/monitor.txt", ("monitor",)),

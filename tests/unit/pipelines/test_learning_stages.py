@@ -24,7 +24,12 @@ from contracts.reports.training import TrainingReport
 from contracts.tables import feature_table
 from contracts.workspace import Workspace
 from models.export import to_onnx
+from models.preprocess import fit_vocabulary
 from models.score import score
+from models.train import Probability
+from models.tree_graph import trees_to_onnx
+from monitoring.scorer.trees import LEAST_ROUNDS, MOST_ROUNDS, Rows, grow, probabilities
+from monitoring.statistics.quality import log_loss
 from pipelines import checkpoint, parquet
 from pipelines.dataset import Split, read_dataset, split
 from pipelines.stages import compress, evaluate, train
@@ -164,6 +169,50 @@ def test_the_choice_rests_on_networks_that_did_not_see_the_validation_month(root
     assert _compression(root).teacher.auc == pytest.approx(auc, abs=1e-9)
 
 
+def test_the_reference_scorer_is_chosen_on_the_validation_month_and_grown_on_all_before_as_of(root: Path) -> None:
+    parts, report = _parts(root), _compression(root).scorer
+    words = fit_vocabulary(parts.refit.category)
+    rows = Rows(parts.refit.numeric, parts.refit.codes(words), parts.refit.label)
+    graph = (root / "artifacts/compress/scorer.onnx").read_bytes()
+    trees = grow(rows, report.trees)
+    assert graph == trees_to_onnx(trees.dump_model(), len(SCHEMA.numeric), words)
+    assert report.bytes == len(graph) < 250_000
+    later = parts.later
+    own = probabilities(trees, later.numeric, later.codes(words))
+    np.testing.assert_allclose(score(graph, later.numeric, later.category), own, atol=1e-6)
+    losses = []
+    for count in range(LEAST_ROUNDS, MOST_ROUNDS + 1, 20):
+        losses.append(_validation_scorer(parts, count)[1])
+    assert report.log_loss <= min(losses) + 1e-6
+
+
+def test_the_manifest_learns_what_the_model_is_to_its_reference_on_the_validation_month(root: Path) -> None:
+    """Both made without that month, and a day's mean is one draw."""
+    parts, report = _parts(root), _compression(root)
+    validation = parts.validation
+    reference, loss = _validation_scorer(parts, report.scorer.trees)
+    assert (report.scorer.auc, report.scorer.log_loss) == (
+        pytest.approx(roc_auc_score(validation.label, reference), abs=1e-9),
+        pytest.approx(loss, abs=1e-9),
+    )
+    days = [validation.day == day for day in np.unique(validation.day)]
+    paired = report.student.log_loss - loss  # over rows; over days it differs a little
+    assert report.scorer.days == len(days) == 30
+    assert report.scorer.paired_loss == pytest.approx(paired, abs=0.01)
+    expected = report.scorer.expected()
+    assert expected["reference_auc"] == report.scorer.auc
+    assert expected["paired_loss"] == report.scorer.paired_loss
+    assert expected["paired_loss_day_sd"] > 0
+
+
+def _validation_scorer(parts: Split, rounds: int) -> tuple[Probability, float]:
+    """Scores of the validation month by trees that did not see it, and their log-loss."""
+    words = fit_vocabulary(parts.fit.category)
+    trees = grow(Rows(parts.fit.numeric, parts.fit.codes(words), parts.fit.label), rounds)
+    scores = probabilities(trees, parts.validation.numeric, parts.validation.codes(words))
+    return scores, log_loss(parts.validation.label, scores)
+
+
 def test_evaluation_has_its_shape_and_scores_the_released_files(root: Path) -> None:
     report = _evaluation(root)
     later = _parts(root).later
@@ -177,7 +226,7 @@ def test_evaluation_has_its_shape_and_scores_the_released_files(root: Path) -> N
         "brier",
         "ece",
     }
-    assert set(report.baselines) == {"lightgbm", "logistic_regression"}
+    assert set(report.baselines) == {"lightgbm", "logistic_regression", "reference_scorer"}
     assert report.months == report.student.months
     assert sum(month.rows for month in report.months) == later.labelled.sum()
     assert sum(report.unlabelled.values()) == (~later.labelled).sum() > 0
