@@ -1,6 +1,7 @@
 """The reference scorer's graph: LightGBM's own scores, on every float32 and with every kind of gap."""
 
 import functools
+from typing import Any
 
 import numpy as np
 import onnx
@@ -38,17 +39,17 @@ def differences(numeric: Numeric, category: Category) -> float:
 
 def splits() -> list[tuple[int, float, str]]:
     """Feature, threshold and kind of missing values of each split of a number."""
-    found = []
+    found: list[tuple[int, float, str]] = []
 
-    def visit(node: dict[str, object]) -> None:
+    def visit(node: dict[str, Any]) -> None:
         if "split_feature" in node:
             found.append((node["split_feature"], node["threshold"], node["missing_type"]))
-            visit(node["left_child"])  # type: ignore[arg-type]
-            visit(node["right_child"])  # type: ignore[arg-type]
+            visit(node["left_child"])
+            visit(node["right_child"])
 
     for tree in grown().dump_model()["tree_info"]:
         visit(tree["tree_structure"])
-    return [split for split in found if split[0] < NUMBERS]  # type: ignore[operator,return-value]
+    return [split for split in found if split[0] < NUMBERS]
 
 
 def test_rows_score_as_in_lightgbm_missing_and_unknown_ones_included() -> None:
