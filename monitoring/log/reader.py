@@ -66,7 +66,7 @@ def read_predictions(
             expected.
     """
     chosen = _p.role.in_(tuple(roles)) & (_p.event_us >= to_us(first)) & (_p.event_us < to_us(last))
-    return _read(database_url, lambda query: query.where(chosen), schema)
+    return read_where(database_url, lambda query: query.where(chosen), schema)
 
 
 def read_newest(database_url: str, digest: str, since: datetime, rows: int, schema: Schema) -> Predictions:
@@ -77,7 +77,7 @@ def read_newest(database_url: str, digest: str, since: datetime, rows: int, sche
     """
     chosen = _p.role.in_(ANSWERS) & (_p.digest == digest) & (_p.received_us >= to_us(since))
     order = (_p.received_us.desc(), _p.id)
-    return _read(database_url, lambda query: query.where(chosen).order_by(*order).limit(rows), schema, rows)
+    return read_where(database_url, lambda query: query.where(chosen).order_by(*order).limit(rows), schema, rows)
 
 
 def ask_log(database_url: str, ask: Callable[[sa.Connection], Any]) -> Any:
@@ -94,12 +94,21 @@ def ask_log(database_url: str, ask: Callable[[sa.Connection], Any]) -> Any:
             raise DataError(str(error)) from error
 
 
-def _read(
+def read_where(
     database_url: str,
     choose: Callable[[sa.Select[Any]], sa.Select[Any]],
     schema: Schema | None,
     limit: int | None = None,
 ) -> Predictions:
+    """Rows of the requests that `choose` leaves of all, which it gets as a query.
+
+    Args:
+        schema: as `read_predictions` takes it.
+        limit: of the rows, in the order of the query; None: all.
+
+    Raises:
+        DataError: there is no prediction log of this version at this address.
+    """
     width = None if schema is None else Width(len(schema.numeric), len(schema.category))
 
     def ask(connection: sa.Connection) -> tuple[Requests, Labels, int, int]:

@@ -1,5 +1,6 @@
 """The artifact's reference scorer, run where the log is counted."""
 
+import hashlib
 import threading
 from typing import Any, Final
 
@@ -16,7 +17,8 @@ class ReferenceScorer:
     """scorer.onnx of an artifact, opened when the first rows come: who reads reports only needs no runtime."""
 
     def __init__(self, model: bytes) -> None:
-        """Takes a serialised graph that `contracts.artifact.verify` has seen."""
+        """Takes a serialised graph that `contracts.artifact.verify` has seen; `sha256` names it."""
+        self.sha256 = hashlib.sha256(model).hexdigest()
         self._model = model
         self._opening = threading.Lock()
         self._session: Any = None
