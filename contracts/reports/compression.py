@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+import msgspec
+
 from contracts.artifact import Released
 from contracts.reports import Part
 from contracts.reports.quality import Interval, Quality
@@ -50,6 +52,8 @@ class ScorerReport(Part, frozen=True):
             negative: the model is better.
         paired_loss_day_sd: standard deviation over the days; None of a single one.
         days: of the validation month.
+        release: what later days are held against, by the names of `monitoring.statistics.expectation.to_metrics`;
+            nothing where the month has too few days with labels.
     """
 
     bytes: int
@@ -59,6 +63,7 @@ class ScorerReport(Part, frozen=True):
     paired_loss: float
     paired_loss_day_sd: float | None
     days: int
+    release: dict[str, float] = msgspec.field(default_factory=dict)
 
     def expected(self) -> dict[str, float]:
         """For the manifest: what a sound release is to its reference scorer."""
@@ -67,7 +72,7 @@ class ScorerReport(Part, frozen=True):
             "paired_loss": self.paired_loss,
             "paired_loss_day_sd": self.paired_loss_day_sd,
         }
-        return {name: value for name, value in values.items() if value is not None}
+        return {name: value for name, value in values.items() if value is not None} | self.release
 
 
 class CompressionReport(Part, frozen=True):

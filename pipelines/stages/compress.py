@@ -94,7 +94,7 @@ def main(workspace: Workspace, *, task: str, as_of: date, seed: int, parameters:
     for name, steps in final.members().items():
         write_atomic(workspace.compressed / f"{name}.onnx", steps[-1].model)
     write_atomic(workspace.compressed / REFERENCE, _reference(parts.refit, seed))
-    scorer = make_reference_scorer(parts)
+    scorer = make_reference_scorer(parts, schema)
     write_atomic(workspace.compressed / SCORER, scorer.model)
     objectives = load_objectives(workspace.objectives)
     sizes: dict[Released, int] = {"student": objectives.student_bytes, "teacher": objectives.teacher_bytes}

@@ -24,6 +24,7 @@ from contracts.artifact import (
 )
 from contracts.reference import Reference, pack
 from contracts.schema import Schema
+from monitoring.statistics.expectation import Expectation, Release, to_metrics
 from registry.artifact_writer import Content, Origin, write_artifact
 from registry.keys import signing_keys
 from tasks.flights.schema import SCHEMA
@@ -31,7 +32,9 @@ from tasks.flights.schema import SCHEMA
 NOWHERE = Origin(Git(commit=None, dirty=False), mlflow_run_id="none", data_sha256={}, parameters={})
 CARRIERS = ("AA", "B6", "DL", "UA")
 PROMISED = {"auc": 0.75, "log_loss": 0.45, "brier": 0.14, "ece": 0.02, "auc_low": 0.74}  # by no measurement
-PAIRED = {"reference_auc": 0.74, "paired_loss": -0.004, "paired_loss_day_sd": 0.02}  # by none, too
+PAIRED = {"reference_auc": 0.74, "paired_loss": -0.004, "paired_loss_day_sd": 0.02} | to_metrics(
+    Release(Expectation(-0.004, 0.008, 30, 900.0), Expectation(-0.003, 0.025, 30, 900.0), {})
+)  # by none, too
 
 
 KNOWN = {"carrier": list(CARRIERS), "origin": ["EWR", "JFK", "LGA"], "dest": ["LAX"]}  # vocabulary of the flights

@@ -29,9 +29,11 @@ from models.score import score
 from models.train import Probability
 from models.tree_graph import trees_to_onnx
 from monitoring.scorer.trees import LEAST_ROUNDS, MOST_ROUNDS, Rows, grow, probabilities
+from monitoring.statistics.expectation import from_metrics
 from monitoring.statistics.quality import log_loss
 from pipelines import checkpoint, parquet
 from pipelines.dataset import Split, read_dataset, split
+from pipelines.reference_scorer import make_reference_scorer
 from pipelines.stages import compress, evaluate, train
 from pipelines.stages.compress import decide
 from registry import tracking
@@ -201,6 +203,13 @@ def test_the_manifest_learns_what_the_model_is_to_its_reference_on_the_validatio
     assert expected["reference_auc"] == report.scorer.auc
     assert expected["paired_loss"] == report.scorer.paired_loss
     assert expected["paired_loss_day_sd"] > 0
+    release = from_metrics(expected)
+    assert release.loss is not None
+    assert release.score is not None
+    assert release.loss.days > 25  # a few have labels of one class
+    assert release.loss.mean == pytest.approx(paired, abs=0.03)
+    slices = make_reference_scorer(parts, SCHEMA).slices
+    assert slices["origin=JFK"].sum() == (validation.category[:, 1] == "JFK").sum() > 0
 
 
 def _validation_scorer(parts: Split, rounds: int) -> tuple[Probability, float]:
