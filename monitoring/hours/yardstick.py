@@ -1,0 +1,81 @@
+"""How the rows of a model are counted: edges, vocabulary, relations and the reference scorer, all from its artifact."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.artifact import Artifact
+from contracts.reference import Reference, unpack
+from contracts.schema import Category, Numeric, Schema
+from monitoring.hours.hour import VALUE_BINS
+from monitoring.hours.relations import Relation, find_relations
+from monitoring.scorer.reference import ReferenceScorer
+
+RowScorer = Callable[[Numeric, Category], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class Yardstick:
+    """Of one model; hours that were counted with one belong to it alone.
+
+    Attributes:
+        vocabulary: names that the graph knows, for each category.
+        edges: float32 [k, 31], quantiles of the reference sample, ascending; equal ones leave bins empty.
+        reference: the sample of training rows.
+        reference_bins: float64 [k, 32], its shares of known values by bin.
+        expected: the manifest's metrics: what the release had on its own validation rows.
+        scorer: the artifact's reference scorer.
+        challenger: the scorer refitted on the newest labels, for hours that it has not learned from; None: none yet.
+    """
+
+    digest: str
+    schema: Schema
+    vocabulary: tuple[frozenset[str], ...]
+    edges: NDArray[np.float32]
+    reference: Reference
+    reference_bins: NDArray[np.float64]
+    relations: tuple[Relation, ...]
+    expected: Mapping[str, float]
+    scorer: RowScorer | None
+    challenger: RowScorer | None = None
+
+    @classmethod
+    def of(cls, artifact: Artifact) -> Self:
+        """Raises ArtifactInvalid: its sample is none of its schema."""
+        schema, sample = artifact.schema, unpack(artifact.reference, artifact.schema)
+        edges = _edges(sample.numeric)
+        return cls(
+            digest=artifact.digest,
+            schema=schema,
+            vocabulary=tuple(frozenset(artifact.manifest.vocabulary.get(name, ())) for name in schema.category_names),
+            edges=edges,
+            reference=sample,
+            reference_bins=_shares(sample.numeric, edges),
+            relations=find_relations(sample.numeric),
+            expected=artifact.manifest.metrics,
+            scorer=ReferenceScorer(artifact.scorer),
+        )
+
+
+def _edges(numeric: Numeric) -> NDArray[np.float32]:
+    """[k, 31]; a feature without a known value has zeros."""
+    inner = np.linspace(0, 1, VALUE_BINS + 1)[1:-1]
+    found = np.zeros((numeric.shape[1], VALUE_BINS - 1), np.float32)
+    for column, values in enumerate(numeric.T):
+        known = values[~np.isnan(values)]
+        if len(known):
+            found[column] = np.quantile(known, inner)
+    return found
+
+
+def _shares(numeric: Numeric, edges: NDArray[np.float32]) -> NDArray[np.float64]:
+    shares = np.zeros((numeric.shape[1], VALUE_BINS))
+    for column, values in enumerate(numeric.T):
+        known = values[~np.isnan(values)]
+        if len(known):
+            place = np.searchsorted(edges[column], known, side="right")
+            shares[column] = np.bincount(place, minlength=VALUE_BINS) / len(known)
+    return shares
