@@ -1,8 +1,8 @@
 """What a retraining would know by now: trees grown on the log's labels, on top of the reference scorer.
 
 On top of it and not anew: weeks of a log hold less than the months that a release learned from. Grown anew, a
-challenger would lose to any sound model for want of rows (measured: .007 log-loss in a healthy half-year, on top .001),
-and its advantage in a changed world would be hidden behind that.
+challenger loses to a sound model for want of rows (docs/adr/0033-reference-scorer.md has the measurement), and what it
+gains in a changed world is hidden behind that.
 """
 
 from collections.abc import Mapping, Sequence

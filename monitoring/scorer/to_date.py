@@ -23,7 +23,7 @@ from monitoring.scorer.reference import ReferenceScorer
 
 WEEK: Final = 168  # hours
 LEAST_DAYS: Final = 28  # of labels; fewer are one weather
-MOST_DAYS: Final = 180
+MOST_DAYS: Final = 42  # of 180, three months of an older world outvoted two of a new one for eight weeks
 ROWS: Final = 60_000  # at most
 LEAST_OF_A_CLASS: Final = 200
 _KEPT: Final = 12  # refits a scorer: hours of four weeks may be counted again
@@ -83,7 +83,7 @@ def refit(
 ) -> Refitted | None:
     """This week's challenger: the one that is there, else a new one, written into the monitor's table.
 
-    It learns from rows of the 28 to 180 days before the week whose labels were due when the week began.
+    It learns from rows of the 28 to 42 days before the week whose labels were due when the week began.
 
     Args:
         now: UTC without a zone.

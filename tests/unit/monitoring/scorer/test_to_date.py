@@ -54,12 +54,6 @@ def refitted(world: World, now: datetime = NOW, clock: Clock = "arrival") -> Ref
     return refit(world.database, SCHEMA, VOCABULARY, REFERENCE, now, clock, MATURITY)
 
 
-@pytest.fixture(autouse=True)
-def all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(to_date, "ROWS", PER_DAY * to_date.MOST_DAYS)
-    monkeypatch.setattr(to_date, "MOST_DAYS", 50)
-
-
 def test_codes_are_those_of_training() -> None:
     category = MADE.category[:50].copy()
     category[:3] = ["ZZ", "", "AA"]
@@ -94,7 +88,7 @@ def test_rows_that_are_younger_than_their_labels_are_due_teach_nothing(world: Wo
         found.append(made)
     assert found[0] == found[1]
     assert found[0].trees != found[2].trees
-    assert found[0].rows == pytest.approx(PER_DAY * (50 - 1.25), abs=2)
+    assert found[0].rows == pytest.approx(PER_DAY * to_date.MOST_DAYS, abs=2)
 
 
 def test_a_week_has_one_challenger_however_often_it_is_asked(world: World) -> None:
