@@ -64,7 +64,8 @@ class WindowQuality(Part, frozen=True):
     """Quality of one window, all rows or a slice. None is unknown, and `why` says the reason.
 
     Attributes:
-        days: 1, 7 or 28, to the newest hour.
+        days: 1, 7 or 28: of rows whose labels have had their time the newest 24 hours, or whole local days.
+        rows: these, and all newer ones, whose labels may yet come.
         mature: rows whose label has had its time; only these are judged.
         labelled: of the mature ones.
         auc, log_loss, mean_score, positive_share: measured on labelled mature rows.

@@ -78,7 +78,8 @@ def paired_score(model: NDArray[Any], reference: NDArray[Any]) -> Floats:
             found: Floats = (rows * histograms.MIDDLES).sum(-1) / rows.sum(-1)
         return found
 
-    enough = model[..., 1:, :].sum((-1, -2)) >= LEAST_ROWS
+    by_label = model[..., 1:, :].sum(-1)
+    enough = (by_label.sum(-1) >= LEAST_ROWS) & (by_label.min(-1) > 0)
     return np.where(enough, mean(model) - mean(reference), np.nan)
 
 

@@ -97,6 +97,8 @@ def left_out(parts: Counts) -> Counts:
 def jackknife_error(values: Floats) -> Floats:
     """Standard error of a statistic, from its values [d, ...] with one part left out each (Efron and Stein 1981)."""
     count = len(values)
+    if count == 0:
+        return np.full(values.shape[1:], np.nan)
     found: Floats = np.sqrt((count - 1) / count * ((values - values.mean(axis=0)) ** 2).sum(axis=0))
     return found
 
