@@ -15,7 +15,7 @@ from contracts.settings import LogSettings, MonitorSettings
 @click.pass_context
 @command(
     MonitorSettings,
-    *("root", "state", "store", "public_key", "no_files"),
+    *("root", "state", "store", "public_key", "no_files", "clock"),
     database_url="database",
     metrics_url="metrics",
 )
@@ -35,6 +35,7 @@ def monitor(context: click.Context, settings: MonitorSettings) -> None:
         store=settings.store,
         public_key=settings.public_key,
         files=not settings.no_files,
+        clock=settings.clock,
     )
 
 

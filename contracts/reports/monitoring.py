@@ -7,9 +7,10 @@ gauges. So it carries what these need of the model's schema and of the objective
 from typing import Final, Literal, get_args
 
 from contracts.reports import Part
+from contracts.reports.watching import WatchedModel
 from contracts.schema import Schema, Subject, Target
 
-FORMAT: Final = 1
+FORMAT: Final = 2  # 1 knew months and one window alone
 Protocol = Literal["rest", "grpc"]
 PROTOCOLS: Final[tuple[Protocol, ...]] = get_args(Protocol)
 Method = Literal["wasserstein", "jensenshannon"]
@@ -146,10 +147,12 @@ class Monitoring(Part, frozen=True):
 
     Attributes:
         generated_at: ISO instant, UTC.
+        clock: which instant of a row was its time: that of its arrival, or the caller's, in a replay.
+        watched: each model that answered in the newest weeks, the one with the newest row first.
         errors: refused and failed requests since the service started; None is unknown, and `errors_unknown` says why.
     """
 
-    format: Literal[1]
+    format: Literal[2]
     generated_at: str
     task: Task
     limits: Limits
@@ -157,5 +160,7 @@ class Monitoring(Part, frozen=True):
     reference: ReferenceSize
     months: tuple[Month, ...]
     window: Window
+    clock: Literal["arrival", "event"]
+    watched: tuple[WatchedModel, ...]
     errors: dict[Protocol, int] | None
     errors_unknown: str | None

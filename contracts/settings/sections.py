@@ -181,6 +181,10 @@ class MonitorSettings(LogSettings, StoreSettings):
     """`windsock monitor` and what watches beside it."""
 
     metrics_url: str = Field("", description="Address of the service's metrics, for its error counts; empty is none.")
+    clock: Literal["arrival", "event"] = Field(
+        "arrival",
+        description="Which instant is a row's time for what is watched: its arrival; or, in a replay, the caller's.",
+    )
     no_files: bool = Field(False, description="Write to the log's database alone, and nothing under reports/.")
     metrics_host: Address = Field("127.0.0.1", description="IP address of page and gauges; they need no token.")
     monitor_port: Port = Field(3003, description="Port of page and gauges.")

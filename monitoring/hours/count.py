@@ -200,11 +200,12 @@ class _Scored:
             reference = np.bincount(at + _bin(self.others[0]), minlength=size).reshape(shape)
         sums = np.bincount(place * STATES + self.state, self.score, groups * STATES).reshape(groups, STATES)
         mine = place[self.labelled]
-        loss = np.stack([np.bincount(mine, one, groups) for one in self.loss], 1)
+        # `bincount` of no rows counts in integers.
+        loss = np.stack([np.bincount(mine, one, groups) for one in self.loss], 1).astype(np.float64)
         ahead = [self.loss[0] - one for one in self.loss[1:]]
         paired = np.stack(
             [np.stack([np.bincount(mine, one, groups), np.bincount(mine, one**2, groups)], 1) for one in ahead], 1
-        )
+        ).astype(np.float64)
         for other in (0, 1):  # a group without labels has sums of 0 also where nobody scored
             if self.others[other] is None:
                 loss[:, other + 1], paired[:, other] = np.nan, np.nan

@@ -1,6 +1,6 @@
 """How the rows of a model are counted: edges, vocabulary, relations and the reference scorer, all from its artifact."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -22,7 +22,7 @@ class Yardstick:
     """Of one model; hours that were counted with one belong to it alone.
 
     Attributes:
-        vocabulary: names that the graph knows, for each category.
+        names: category -> the names that the graph knows, in its order; `vocabulary` [c] as sets.
         edges: float32 [k, 31], quantiles of the reference sample, ascending; equal ones leave bins empty.
         reference: the sample of training rows.
         reference_bins: float64 [k, 32], its shares of known values by bin.
@@ -33,13 +33,14 @@ class Yardstick:
 
     digest: str
     schema: Schema
+    names: Mapping[str, Sequence[str]]
     vocabulary: tuple[frozenset[str], ...]
     edges: NDArray[np.float32]
     reference: Reference
     reference_bins: NDArray[np.float64]
     relations: tuple[Relation, ...]
     expected: Mapping[str, float]
-    scorer: RowScorer | None
+    scorer: ReferenceScorer
     challenger: RowScorer | None = None
 
     @classmethod
@@ -50,6 +51,7 @@ class Yardstick:
         return cls(
             digest=artifact.digest,
             schema=schema,
+            names=artifact.manifest.vocabulary,
             vocabulary=tuple(frozenset(artifact.manifest.vocabulary.get(name, ())) for name in schema.category_names),
             edges=edges,
             reference=sample,

@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 from contracts.errors import Code
 from contracts.objectives import LABEL_DELAY_EDGES, LATENCY_EDGES
 from contracts.reports.monitoring import PROTOCOLS, Protocol
+from contracts.reports.watching import WatchedModel, WindowQuality
 from contracts.schema import Schema
 from contracts.store.state import ROLES, Role
 from monitoring.metrics.counting import ManyHistogram, ProtocolMetrics, RowCounts, Series
@@ -25,6 +26,7 @@ from monitoring.metrics.counting import ManyHistogram, ProtocolMetrics, RowCount
 Measure = Literal["auc", "log_loss", "brier", "ece", "positive_share"]
 ReleaseMeasure = Literal["auc", "log_loss", "brier", "ece", "auc_low"]
 Merge = Literal["livesum", "livemax", "livemin"]
+_STATES: Final = {"ok": 0.0, "ticket": 1.0, "page": 2.0}  # of an instrument or a fault; another one is unknown
 ROW_EDGES: Final = (1, 2, 8, 32, 128, 512, 2048, 8192)
 SCORE_EDGES: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
@@ -166,7 +168,7 @@ class Metrics(_Declared):
 
 
 class MonitorMetrics(_Declared):
-    """What the monitor found in its newest window. NaN is unknown; a `last_run` of 0 is never.
+    """What the monitor found in its newest window. NaN is unknown, and a `last_run` of NaN is never.
 
     Args:
         features: names of the schema's features; none as long as the monitor has not run, so none has a series yet.
@@ -174,7 +176,7 @@ class MonitorMetrics(_Declared):
 
     def __init__(self, features: Sequence[str]) -> None:
         super().__init__()
-        self.last_run = self._gauge("monitor_last_run_timestamp_seconds", "When the monitor last finished; 0: never.")
+        self.last_run = self._gauge("monitor_last_run_timestamp_seconds", "When the monitor last finished; NaN: never.")
         self.window_end = self._gauge("monitor_window_end_timestamp_seconds", "Last instant that the numbers describe.")
         quality = self._gauge("quality", "Measured quality of the served model in the window.", ("measure",))
         release = self._gauge("release_quality", "Quality of the release on its validation month.", ("measure",))
@@ -190,7 +192,54 @@ class MonitorMetrics(_Declared):
         self.drift_threshold = {feature: threshold.labels(feature) for feature in features}
         self.missing_share = {feature: missing.labels(feature) for feature in features}
         self.data_age = self._gauge("data_age_seconds", "Since the newest logged prediction was received.")
+        self.database_up = self._gauge("monitor_database_up", "Whether the log's database answered just now.")
+        self._declare_watched()
         by_name = (self.quality, self.release, self.drift, self.drift_threshold, self.missing_share)
         unknown = [gauge for group in by_name for gauge in group.values()]
-        for gauge in (*unknown, self.window_end, self.labelled_share, self.data_age):
+        for gauge in (*unknown, self.last_run, self.window_end, self.labelled_share, self.data_age):
             gauge.set(math.nan)
+
+    def _declare_watched(self) -> None:
+        """Of each model that answers; at most three, and slices are bounded by the hours' own limit."""
+        model, window = ("version", "role"), ("version", "role", "days")
+        asked = (*model, "question", "slice", "days")
+        what = "Of an instrument's question about quality: 0 ok, 1 ticket, 2 page; NaN: unknown."
+        self.instrument_state = self._gauge("instrument_state", what, asked)
+        what = "An instrument's value, its interval, its evidence and its limit, over all rows."
+        self.instrument = self._gauge("instrument", what, (*model, "question", "days", "of"))
+        what = "Measured AUC of the rows whose labels have had their time."
+        self.window_auc = self._gauge("window_auc", what, window)
+        what = "AUC that the scores themselves let expect (CBPE), with its interval."
+        self.expected_auc = self._gauge("expected_auc", what, (*window, "of"))
+        self.window_rows = self._gauge("window_rows", "Rows of the window, by what is known of them.", (*window, "of"))
+        what = "A fault of the data: 1 it is there, 0 it is not; NaN: unknown."
+        self.fault = self._gauge("fault", what, (*model, "detector", "subject"))
+
+    def set_watched(self, models: Iterable[WatchedModel]) -> None:
+        """Say what was found of each watched model. None is NaN."""
+        for model in models:
+            who = (model.digest[:12], model.role)
+            for one in model.instruments:
+                state = _STATES.get(one.state, math.nan)
+                self.instrument_state.labels(*who, one.question, one.slice, one.days).set(state)
+                if not one.slice:
+                    for of in ("value", "low", "high", "evidence", "limit"):
+                        self.instrument.labels(*who, one.question, one.days, of).set(_number(getattr(one, of)))
+            for fault in model.faults:
+                state = min(_STATES.get(fault.state, math.nan), 1.0)
+                self.fault.labels(*who, fault.detector, fault.subject).set(state)
+            self._set_windows(who, model.windows)
+
+    def _set_windows(self, who: tuple[str, str], windows: Iterable[WindowQuality]) -> None:
+        for window in windows:
+            if window.slice:
+                continue
+            self.window_auc.labels(*who, window.days).set(_number(window.auc))
+            for of in ("auc", "low", "high"):
+                self.expected_auc.labels(*who, window.days, of).set(_number(getattr(window, f"expected_{of}")))
+            for of in ("rows", "mature", "labelled"):
+                self.window_rows.labels(*who, window.days, of).set(getattr(window, of))
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value

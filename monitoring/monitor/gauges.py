@@ -10,17 +10,20 @@ from monitoring.metrics.declared import MonitorMetrics
 from monitoring.monitor.results import Newest
 
 
-def text(seen: Newest, now: datetime, *, unreachable: bool) -> bytes:
+def text(seen: Newest, now: datetime, *, unreachable: bool, answers: bool = True) -> bytes:
     """Gauges by feature are those of the report's own schema; before the first run there are none.
 
     Args:
         now: UTC, with its zone.
-        unreachable: the database does not answer. Quality and drift are then unknown; what was last seen of the
-            monitor's run and of the newest prediction goes on ageing, so that MonitorSilent and DataStale fire in
-            their time.
+        unreachable: the database has not answered for so long that what was seen last is void. Quality and drift are
+            then unknown; what was last seen of the monitor's run and of the newest prediction goes on ageing, so that
+            MonitorSilent and DataStale fire in their time.
+        answers: whether it answered just now. One question that fails takes no number away: an alarm that rests on
+            them must not resolve because the database blinked.
     """
     report = seen.report
     metrics = MonitorMetrics([feature.name for feature in report.task.features] if report else [])
+    metrics.database_up.set(answers)
     if seen.received_at is not None:
         metrics.data_age.set(max((now - seen.received_at.replace(tzinfo=UTC)).total_seconds(), 0.0))
     if seen.ran_at is not None:
@@ -29,6 +32,7 @@ def text(seen: Newest, now: datetime, *, unreachable: bool) -> bytes:
         for name, gauge in metrics.release.items():
             gauge.set(report.release.metrics.get(name, math.nan))
         _set_window(metrics, report.window)
+        metrics.set_watched(report.watched)
     return generate_latest(metrics.registry)
 
 

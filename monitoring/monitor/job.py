@@ -35,11 +35,13 @@ from contracts.schema import Schema
 from contracts.workspace import Workspace
 from monitoring.log.newest import newest_models
 from monitoring.log.reader import read_newest, read_predictions
+from monitoring.log.sample import Clock
 from monitoring.monitor import results
 from monitoring.monitor.calendar import month_instants, wanted_months
 from monitoring.monitor.champion import champion_in_force
 from monitoring.monitor.drift import Sample
 from monitoring.monitor.summary import summarise
+from monitoring.watch.models import newest_moment, watch
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +74,8 @@ def run(
     store: Path,
     public_key: Path,
     files: bool = True,
+    clock: Clock = "arrival",
+    now: datetime | None = None,
 ) -> Monitoring:
     """Report the log by month and its newest window, and write the result to the log's database.
 
@@ -82,6 +86,8 @@ def run(
         first: first month, "2013-07", inclusive; None is the log's first, of the newest `calendar.MONTHS`.
         last: last month, inclusive; None is the log's last.
         store: of released models; the champion in force tells schema, inputs and quality that were promised.
+        clock: which instant of a row is its time for `watched`; "event" is for replays.
+        now: the moment of `watched`, UTC without a zone; None: the clock's newest.
 
     Raises:
         ArtifactInvalid: no champion, or one that does not verify.
@@ -91,20 +97,24 @@ def run(
     """
     workspace = Workspace(root)
     champion = _champion(workspace, store, public_key, database_url)
-    now = datetime.now(UTC)
+    wall = datetime.now(UTC)
     pages: Pages = {}
     names = wanted_months(database_url, champion.schema.calendar, first, last)
     counted, why = errors(metrics_url)
     limits, made = champion.objectives, champion.artifact.manifest
     report = Monitoring(
         format=FORMAT,
-        generated_at=now.isoformat(timespec="seconds"),
+        generated_at=wall.isoformat(timespec="seconds"),
         task=Task.of(champion.schema),
         limits=Limits(limits.quality_margin, limits.monitor_silent_hours),
         release=Release(champion.artifact.digest, made.released, made.as_of, made.metrics),
         reference=ReferenceSize(len(champion.reference)),
         months=tuple(_month(name, database_url, champion, pages) for name in names),
-        window=_window(database_url, now, champion, pages),
+        window=_window(database_url, wall, champion, pages),
+        clock=clock,
+        watched=watch(
+            database_url, store, public_key, champion.objectives, clock, now or newest_moment(database_url, clock)
+        ),
         errors=counted,
         errors_unknown=why,
     )

@@ -25,6 +25,7 @@ from monitoring.monitor.results import Newest
 
 POLL_SECONDS: Final = 5.0
 STALE_SECONDS: Final = 30.0  # a question that takes longer counts as an unreachable database
+LOST_SECONDS: Final = 600.0  # without an answer, after which quality and drift are unknown: what was seen last is void
 PROMETHEUS: Final = "text/plain; version=0.0.4; charset=utf-8"
 JSON: Final = {"Content-Type": "application/json"}
 # Content policies: our page has no script, Evidently's has its own inside; neither may load from another host.
@@ -43,7 +44,7 @@ class Poller:
         self.database_url = database_url
         self.seen = Newest(None, None)
         self._trouble: str | None = "the database was not asked yet"
-        self._asked = time.monotonic()
+        self._asked = self._answered = time.monotonic()
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="poller", daemon=True)
 
@@ -52,7 +53,7 @@ class Poller:
         before = self._trouble
         try:
             self.seen = results.newest(self.database_url)
-            self._trouble = None
+            self._trouble, self._answered = None, time.monotonic()
         except Unavailable as error:
             self._trouble = str(error)
         except Exception:  # any error: the thread that asks must go on
@@ -69,6 +70,11 @@ class Poller:
             return f"the database has not answered for {silent:.0f} s"
         return self._trouble
 
+    @property
+    def lost(self) -> bool:
+        """Whether the database has been silent for so long that nothing it said still counts."""
+        return time.monotonic() - self._answered > LOST_SECONDS
+
     def start(self) -> None:
         self._thread.start()
 
@@ -84,7 +90,7 @@ def application(poller: Poller) -> Starlette:
     """Page, gauges, report and Evidently's pages, each made from what the poller saw last."""
 
     def metrics(_: Request) -> Response:
-        text = gauges.text(poller.seen, datetime.now(UTC), unreachable=poller.trouble is not None)
+        text = gauges.text(poller.seen, datetime.now(UTC), unreachable=poller.lost, answers=poller.trouble is None)
         return Response(text, headers={"Content-Type": PROMETHEUS})
 
     def index(_: Request) -> Response:

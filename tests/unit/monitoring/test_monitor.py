@@ -235,7 +235,7 @@ def test_a_report_of_another_format_is_refused_by_name(logged: World, written: d
     path = logged.root / "reports/monitoring.json"
     assert msgspec.to_builtins(read_report(path, Monitoring).window.quality) == written["window"]["quality"]
     with pytest.raises(DataError, match=r"must be a Monitoring of this version, got: .*format"):
-        decode_report(json.dumps(written | {"format": 2}).encode(), Monitoring, str(path))
+        decode_report(json.dumps(written | {"format": 1}).encode(), Monitoring, str(path))
 
 
 def test_wanted_months_may_be_named(logged: World) -> None:

@@ -142,7 +142,7 @@ def test_unknown_is_told_with_the_reason_and_never_green(
 def test_before_the_first_run_all_is_unknown(world: World) -> None:
     found = scrape(world.database)
     assert is_unknown(found)
-    assert found["windsock_monitor_last_run_timestamp_seconds"] == 0
+    assert math.isnan(found["windsock_monitor_last_run_timestamp_seconds"]), "never is no instant"
     assert math.isnan(found["windsock_data_age_seconds"])
     assert "The monitor has not run" in draw(world.database)
     world.log(world.flights("f", recently(hours=1), 3, None, arrived=recently(hours=1)))
