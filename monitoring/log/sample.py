@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from contracts.schema import Schema
 from monitoring.log.reader import ANSWERS, Predictions, ask_log, read_where
-from monitoring.log.schema import PREDICTIONS, to_us
+from monitoring.log.schema import PREDICTIONS, from_us, to_us
 
 Clock = Literal["arrival", "event"]  # which instant of a row is its time
 _p: Final = PREDICTIONS.c
@@ -30,7 +30,7 @@ def sample_day(database_url: str, day: datetime, rows: int, schema: Schema, cloc
     Raises:
         DataError: there is no prediction log of this version at this address.
     """
-    instant = _p.event_us if clock == "event" else _p.received_us
+    instant = _instant(clock)
     chosen = (instant >= to_us(day)) & (instant < to_us(day + timedelta(days=1))) & _p.role.in_(ANSWERS)
     chosen &= _p.schema_hash.in_((schema.hash, ""))  # version 1 noted none
     query = sa.select(_p.id).where(chosen).order_by(_p.id)
@@ -46,6 +46,16 @@ def sample_day(database_url: str, day: datetime, rows: int, schema: Schema, cloc
         if rows <= 0:
             break
     return parts
+
+
+def oldest_answer(connection: sa.Connection, clock: Clock) -> datetime | None:
+    """Instant of the log's oldest request, of any model, UTC without a zone; None: there is none."""
+    found: int | None = connection.scalar(sa.select(sa.func.min(_instant(clock))))
+    return None if found is None else from_us(found)
+
+
+def _instant(clock: Clock) -> sa.ColumnElement[int]:
+    return _p.event_us if clock == "event" else _p.received_us
 
 
 def _only(chosen: sa.ColumnElement[bool]) -> Callable[[sa.Select[Any]], sa.Select[Any]]:

@@ -12,11 +12,12 @@ from typing import Final
 
 import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 
-from contracts.schema import Schema
+from contracts.schema import Category, Numeric, Schema
 from monitoring.log.database import opened
-from monitoring.log.reader import Predictions
-from monitoring.log.sample import Clock, sample_day
+from monitoring.log.reader import Predictions, ask_log
+from monitoring.log.sample import Clock, oldest_answer, sample_day
 from monitoring.scorer.challenger import Challenger, grow_challenger
 from monitoring.scorer.codes import features
 from monitoring.scorer.reference import ReferenceScorer
@@ -26,6 +27,7 @@ LEAST_DAYS: Final = 28  # of labels; fewer are one weather
 MOST_DAYS: Final = 42  # of 180, three months of an older world outvoted two of a new one for eight weeks
 ROWS: Final = 60_000  # at most
 LEAST_OF_A_CLASS: Final = 200
+_BACK: Final = 4  # weeks before this one: hours of 28 days are looked at
 _KEPT: Final = 12  # refits a scorer: hours of four weeks may be counted again
 _EPOCH: Final = datetime(1970, 1, 1)
 
@@ -83,7 +85,8 @@ def refit(
 ) -> Refitted | None:
     """This week's challenger: the one that is there, else a new one, written into the monitor's table.
 
-    It learns from rows of the 28 to 42 days before the week whose labels were due when the week began.
+    It learns from rows of the 28 to 42 days before the week whose labels were due when the week began. The four weeks
+    before get theirs, too, each of its own past, where a log is older than its monitor: their hours are looked at.
 
     Args:
         now: UTC without a zone.
@@ -97,23 +100,15 @@ def refit(
         DataError: there is no prediction log of this version at this address.
     """
     week = (now - _EPOCH) // timedelta(hours=WEEK) * WEEK
-    for known in load_refits(database_url, reference, clock):
-        if known.from_hour == week:
-            return known
-    begin = _EPOCH + timedelta(hours=week)
-    parts = _sample(database_url, schema, begin - maturity, clock)
-    if parts is None:
-        return None
-    numeric, category, label = (np.concatenate([getattr(p, name) for p in parts]) for name in _COLUMNS)
-    known_label = ~np.isnan(label)
-    numeric, category, label = numeric[known_label], category[known_label], label[known_label]
-    if min((label == 0).sum(), (label == 1).sum()) < LEAST_OF_A_CLASS:
-        return None
-    scores = reference(numeric, category)
-    trees = grow_challenger(features(numeric, category, vocabulary), label, scores)
-    made = Refitted(week, len(label), trees)
-    _save(database_url, reference, clock, made)
-    return made
+    known = {one.from_hour: one for one in load_refits(database_url, reference, clock)}
+    for hour in range(week - _BACK * WEEK, week + 1, WEEK):
+        if hour in known:
+            continue
+        rows = _sample(database_url, schema, _EPOCH + timedelta(hours=hour) - maturity, clock)
+        if rows is not None:
+            known[hour] = Refitted(hour, len(rows.label), _grow(rows, reference, vocabulary))
+            _save(database_url, reference, clock, known[hour])
+    return known.get(week)
 
 
 def load_refits(database_url: str, reference: ReferenceScorer, clock: Clock) -> list[Refitted]:
@@ -126,18 +121,42 @@ def load_refits(database_url: str, reference: ReferenceScorer, clock: Clock) -> 
         return [Refitted(*row) for row in connection.execute(query.order_by(r.from_hour))]
 
 
-_COLUMNS: Final = ("numeric", "category", "label")
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Labelled ones."""
+
+    numeric: Numeric
+    category: Category
+    label: NDArray[np.float64]
 
 
-def _sample(database_url: str, schema: Schema, end: datetime, clock: Clock) -> list[Predictions] | None:
-    """Rows of the days before `end`, an equal bound a day; None: labelled ones of fewer than `LEAST_DAYS` days."""
-    parts: list[Predictions] = []
+def _sample(database_url: str, schema: Schema, end: datetime, clock: Clock) -> _Rows | None:
+    """Labelled rows of the days before `end`, an equal bound a day; None: too few days, or rows of an outcome."""
+    oldest = ask_log(database_url, lambda connection: oldest_answer(connection, clock))
+    if oldest is None or oldest > end - timedelta(days=LEAST_DAYS - 1):
+        return None  # a young log is not read each hour for nothing
+    parts: list[_Rows] = []
     days = 0
     for day in range(MOST_DAYS):
         found = sample_day(database_url, end - timedelta(days=day + 1), ROWS // MOST_DAYS, schema, clock)
-        days += any((~np.isnan(part.label)).any() for part in found)
-        parts += found
-    return parts if days >= LEAST_DAYS else None
+        labelled = [_labelled(part) for part in found]
+        days += any(len(part.label) for part in labelled)
+        parts += labelled
+    if days < LEAST_DAYS:
+        return None
+    numeric, category, label = (np.concatenate([getattr(p, name) for p in parts]) for name in _Rows.__slots__)
+    enough = min((label == 0).sum(), (label == 1).sum()) >= LEAST_OF_A_CLASS
+    return _Rows(numeric, category, label) if enough else None
+
+
+def _labelled(part: Predictions) -> _Rows:
+    known = ~np.isnan(part.label)
+    return _Rows(part.numeric[known], part.category[known], part.label[known])
+
+
+def _grow(rows: _Rows, reference: ReferenceScorer, vocabulary: Mapping[str, Sequence[str]]) -> str:
+    scores = reference(rows.numeric, rows.category)
+    return grow_challenger(features(rows.numeric, rows.category, vocabulary), rows.label, scores)
 
 
 def _save(database_url: str, reference: ReferenceScorer, clock: Clock, made: Refitted) -> None:
