@@ -151,11 +151,15 @@ def identity_tags(git: Git, data_sha256: Mapping[str, str]) -> dict[str, str]:
 
 
 def log_metrics(client: "MlflowClient", run_id: str, values: Mapping[str, float | None], step: int = 0) -> None:
-    """Write the numbers in one request; None is left out."""
+    """Write the numbers in one request; None is left out.
+
+    MLflow's names have no equals sign: "loss/origin=JFK" of a slice is "loss/origin:JFK" there.
+    """
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
-    client.log_batch(run_id, [Metric(name, value, now, step) for name, value in values.items() if value is not None])
+    known = {name.replace("=", ":"): value for name, value in values.items() if value is not None}
+    client.log_batch(run_id, [Metric(name, value, now, step) for name, value in known.items()])
 
 
 def flat_parameters(parameters: Mapping[str, Any]) -> dict[str, str]:

@@ -54,7 +54,8 @@ def describe(artifact: Artifact, evidence: Evidence | None = None) -> str:
         f"{len(artifact.model):,} bytes of ONNX, digest `{artifact.digest}`."
     ]
     if evidence is None:
-        parts.append(_table("on the month before it", "value", manifest.metrics))
+        whole = {name: value for name, value in manifest.metrics.items() if "/" not in name}  # without slices
+        parts.append(_table("on the month before it", "value", whole))
         return "\n\n".join(parts)
     parts += [evidence.reason, _table("month", "AUC", evidence.months)]
     for title, path in evidence.pictures.items():

@@ -107,3 +107,13 @@ def test_importing_the_stages_does_not_import_mlflow() -> None:
         "import sys, registry.tracking, pipelines.stages.package, registry.release; sys.exit('mlflow' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_number_of_a_slice_keeps_its_name_as_far_as_mlflow_has_the_signs(
+    project: Path, params: dict[str, Any]
+) -> None:
+    with tracking.training_run(Workspace(project), SCHEMA, params) as run:
+        run.finish()
+    with connected(Workspace(project)) as client:
+        tracking.log_metrics(client, run.run_id, {"loss/origin=JFK": 0.5, "loss": None})
+        assert client.get_run(run.run_id).data.metrics == {"loss/origin:JFK": 0.5}
