@@ -20,13 +20,10 @@ def draw(path: Path, curves: dict[float, NDArray[np.float64]]) -> None:
         for loss, share in sorted(curves.items(), reverse=True):
             days = np.arange(1, len(share) + 1)
             (line,) = axes.step(days, share * 100, where="mid", linewidth=2)
-            axes.annotate(
-                f"−{loss:g} AUC",
-                (days[-1], share[-1] * 100),
-                (6, -3),
-                textcoords="offset points",
-                color=line.get_color(),
-            )
+            rises = share[-1] > 0
+            at = int(np.argmax(share >= share[-1] / 2)) if rises else len(share) - 5  # where the lines are apart
+            place, offset, color = (days[at], share[at] * 100), (16, -12) if rises else (0, 4), line.get_color()
+            axes.annotate(f"−{loss:g} AUC", place, offset, textcoords="offset points", color=color)
         axes.set(xlabel="days of mature labels since the fault", ylabel="faults that have paged, %", ylim=(-2, 103))
         axes.set_xticks([1, 7, 14, 21, 28])
         axes.set_title("When a worse model pages, at one false page in a hundred years", loc="left", fontsize=11)

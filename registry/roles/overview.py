@@ -68,9 +68,11 @@ def _model_line(model: Stored, desired: Desired | None) -> str:
     if model.artifact is None:
         return f"{start}  does not verify: {model.damage}{_role(model.digest, desired)}"
     manifest, made = model.artifact.manifest, model.artifact.provenance.created_at
-    # Counts are shown whole, measures with the digits that an interval leaves them.
+    # Counts are shown whole, measures with the digits that an interval leaves them, those of slices not at all.
     shown = {
-        name: f"{value:,.0f}" if value == int(value) else f"{value:.4f}" for name, value in manifest.metrics.items()
+        name: f"{value:,.0f}" if value == int(value) else f"{value:.4f}"
+        for name, value in manifest.metrics.items()
+        if "/" not in name
     }
     figures = "  ".join(f"{name} {text}" for name, text in shown.items())
     return f"{start}  {made}  {manifest.released} as of {manifest.as_of}  {figures}{_role(model.digest, desired)}"
