@@ -59,12 +59,6 @@ class Objectives(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     )] = 3_000_000_000  # fmt: skip
 
     # The model.
-    quality_margin: Annotated[float, _about(
-        "AUC", 0.001, 0.5,
-        "Below the release's own interval by more than this is an alarm: a sound model was .05 under it in "
-        "November 2013, LightGBM on the same rows .06.",
-        "when the healthy months of your own data differ by more or less"
-    )] = 0.06  # fmt: skip
     mean_auc: Annotated[float, _about(
         "AUC", 0.5, 1,
         "The mean over production months of a release that is worth serving; chance is .5.",
@@ -131,9 +125,9 @@ class Objectives(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     )] = 30_000  # fmt: skip
     window_labels: Annotated[int, _about(
         "rows of each class", 1, 10**6,
-        "With fewer labels the standard error of an AUC is above half of the alarm's margin (Hanley and McNeil 1982, "
-        "at .75), so quality is unknown.",
-        "with `quality_margin`: half the margin needs four times the labels"
+        "With fewer labels the standard error of an AUC is above .03 (Hanley and McNeil 1982, at .75), so quality is "
+        "unknown.",
+        "when a coarser number is enough for you, or a finer one is needed: half the error takes four times the labels"
     )] = 100  # fmt: skip
     monitor_silent_hours: Annotated[float, _about(
         "h", 0.1, 720,

@@ -41,7 +41,6 @@ class Task(Part, frozen=True):
 class Limits(Part, frozen=True):
     """Objectives that the page judges by, as they were when the report was made."""
 
-    quality_margin: float
     monitor_silent_hours: float
 
 

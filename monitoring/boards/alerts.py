@@ -1,8 +1,13 @@
 """Alerts: what fires, when, and what it says. Thresholds are the objectives'; what ends within `wait` does not fire."""
 
+from typing import Final
+
 from contracts.objectives import Objectives
+from monitoring.boards.quality_alerts import quality_alerts
 from monitoring.boards.recording import DELAYED, FAILED, LABELS, SLOW
 from monitoring.boards.rule_yaml import Alert, Group, RuleFile, percent
+
+USUAL_REQUESTS: Final = 30  # of a quarter of an hour a week ago; fewer are no traffic that could be missed
 
 
 def alerts(objectives: Objectives) -> RuleFile:
@@ -12,17 +17,17 @@ def alerts(objectives: Objectives) -> RuleFile:
         "critical wakes somebody, warning waits for the morning, info is read by who looks, none is the heartbeat."
     )
     service = (
-        _service_down(), _high_error_rate(objectives), _high_latency(objectives), _spool_old(objectives),
-        _database_down(),
+        _service_down(), _instance_down(), _nothing_arrives(), _callers_refused(), _high_error_rate(objectives),
+        _high_latency(objectives), _model_refused(), _companion_down(), _spool_old(objectives), _database_down(),
     )  # fmt: skip
-    data = (_labels_late(objectives), _data_stale(objectives), _feature_drift())
+    data = (_labels_late(objectives), _data_stale(objectives))
     return RuleFile(
         about,
         (
             Group("windsock-service", service),
-            Group("windsock-model", (_model_quality_low(objectives), _quality_unknown())),
+            Group("windsock-model", (*quality_alerts(), _quality_unknown())),
             Group("windsock-data", data),
-            Group("windsock-monitor", (_monitor_silent(objectives), _watchdog())),
+            Group("windsock-monitor", (_monitor_silent(objectives), _monitor_never_ran(objectives), _watchdog())),
         ),
     )
 
@@ -38,6 +43,78 @@ def _service_down() -> Alert:
         summary="No instance of the service answers its metrics port.",
         description="Prometheus reaches no instance of {{ $labels.job }}, for a minute or longer. Predictions are "
         "probably not answered.",
+    )
+
+
+def _instance_down() -> Alert:
+    job = 'job="windsock-service"'
+    return Alert(
+        "InstanceDown",
+        why="One of several that is dead for good. A restart or a rollout takes a minute; when none is left it is "
+        "ServiceDown that fires.",
+        expr=f"up{{{job}}} == 0 unless on (job) sum by (job) (up{{{job}}}) == 0",
+        wait="15m",
+        severity="warning",
+        summary="{{ $labels.instance }} has not answered for a quarter of an hour.",
+        description="Prometheus reaches other instances of {{ $labels.job }}, and not this one. What answers has less "
+        "room than it was given.",
+    )
+
+
+def _nothing_arrives() -> Alert:
+    requests = "sum by (job) (increase(windsock_requests_total[15m]{}))"
+    return Alert(
+        "NothingArrives",
+        why=f"No request came for a quarter of an hour, where a week ago more than {USUAL_REQUESTS} did in the same "
+        "one: whatever lies before the service is broken. Nights and new installations are silent.",
+        expr=f"{requests.format('')} == 0\n"
+        f"  and on (job) {requests.format(' offset 1w')} > {USUAL_REQUESTS}",
+        wait="5m",
+        severity="critical",
+        summary="No request reaches the service.",
+        description="In the last quarter of an hour nobody asked {{ $labels.job }}, and at this hour of the week before "
+        "there were many. Its instances may well be up: look at what lies before them.",
+    )
+
+
+def _callers_refused() -> Alert:
+    refused = 'sum by (job) (rate(windsock_requests_total{code=~"unauthenticated|not_found"}[5m]))'
+    return Alert(
+        "CallersRefused",
+        why="Not our fault by its code, and all the same nobody gets an answer: a token that was changed on one side, "
+        "or a model's name. A single caller who is wrong is less than half of the traffic.",
+        expr=f"{refused}\n  /\nsum by (job) (rate(windsock_requests_total[5m])) > 0.5",
+        wait="10m",
+        severity="critical",
+        summary="Most callers are refused.",
+        description="{{ $value | humanizePercentage }} of the requests to {{ $labels.job }} ended as unauthenticated "
+        "or not_found in the last 5 minutes.",
+        keep="5m",
+    )
+
+
+def _model_refused() -> Alert:
+    return Alert(
+        "ModelRefused",
+        why="A rollout takes a model within seconds, or refuses it for good.",
+        expr="max by (job, role) (windsock_model_refused) == 1",
+        wait="2m",
+        severity="warning",
+        summary="The model that was wanted as {{ $labels.role }} is refused.",
+        description="It does not verify, has another schema, or answers what is no number. The one before it serves on.",
+    )
+
+
+def _companion_down() -> Alert:
+    return Alert(
+        "CompanionDown",
+        why="Its supervisor starts it again within seconds.",
+        expr="windsock_companion_up == 0",
+        wait="5m",
+        severity="warning",
+        summary="The companion of {{ $labels.instance }} does not run.",
+        description="Nothing moves from the spool of {{ $labels.instance }} into the prediction log, and changes of "
+        "roles do not arrive there. Answers go on until the spool is full.",
     )
 
 
@@ -87,32 +164,14 @@ def _spool_old(objectives: Objectives) -> Alert:
 def _database_down() -> Alert:
     return Alert(
         "DatabaseDown",
-        why="",
-        expr="windsock_database_up == 0",
+        why="The second number is of who asks each 5 seconds, also when nobody writes.",
+        expr="windsock_database_up == 0 or windsock_monitor_database_up == 0",
         wait="2m",
         severity="critical",
-        summary="{{ $labels.instance }} cannot write the prediction log.",
-        description="The last attempts of {{ $labels.instance }} to write to the database failed. Answers go on and "
+        summary="{{ $labels.instance }} cannot use the prediction log.",
+        description="The last attempts of {{ $labels.instance }} to reach the database failed. Answers go on and "
         "rows gather in the spool; monitoring goes blind.",
-    )
-
-
-def _model_quality_low(objectives: Objectives) -> Alert:
-    margin = objectives.quality_margin
-    decimal = f"{margin:g}".removeprefix("0")
-    return Alert(
-        "ModelQualityLow",
-        why="auc_low is the lower end of the interval of the release on its own validation month. Healthy months "
-        "differ from each other by more than that interval says, hence the margin (`windsock objectives` has its "
-        "reason). An unknown quality is NaN and its `known` is 0: it never fires here, QualityUnknown tells of it.",
-        expr='windsock_quality{measure="auc"} < ignoring (measure) '
-        f'(windsock_release_quality{{measure="auc_low"}} - {margin})\n'
-        "  and ignoring (measure) windsock_quality_known == 1",
-        wait="10m",
-        severity="critical",
-        summary="The model orders rows worse than its release promised.",
-        description=f'The measured AUC is {{{{ printf "%.3f" $value }}}}, more than {decimal} below the lower '
-        "end of the interval that this release had on its validation month.",
+        keep="5m",
     )
 
 
@@ -163,20 +222,6 @@ def _data_stale(objectives: Objectives) -> Alert:
     )
 
 
-def _feature_drift() -> Alert:
-    return Alert(
-        "FeatureDrift",
-        why="Information: inputs move with the season while the quality holds. Drift alone decides nothing. The "
-        "threshold is a metric of its own, since the monitor knows what it compared with.",
-        expr="windsock_drift > windsock_drift_threshold",
-        wait="10m",
-        severity="info",
-        summary="{{ $labels.feature }} differs from the training period.",
-        description='The drift of {{ $labels.feature }} is {{ printf "%.3f" $value }}, above its threshold. It '
-        "explains a fall in quality, if there is one; it is no reason to act without.",
-    )
-
-
 def _monitor_silent(objectives: Objectives) -> Alert:
     hours = f"{objectives.monitor_silent_hours:g}"
     return Alert(
@@ -189,6 +234,21 @@ def _monitor_silent(objectives: Objectives) -> Alert:
         severity="warning",
         summary=f"The monitor has not reported for {hours} hours.",
         description="Quality, drift and freshness on the dashboards are old, and the alerts on them cannot fire.",
+    )
+
+
+def _monitor_never_ran(objectives: Objectives) -> Alert:
+    hours = f"{objectives.monitor_silent_hours:g}"
+    never = "windsock_monitor_last_run_timestamp_seconds != windsock_monitor_last_run_timestamp_seconds"
+    return Alert(
+        "MonitorNeverRan",
+        why="A new installation has no run to be late with: its last run is NaN, which compares with nothing. It has "
+        "as long as an old one has between two runs.",
+        expr=f"{never}",
+        wait=f"{hours}h",
+        severity="warning",
+        summary=f"The monitor has not run once in {hours} hours.",
+        description="The page is there, and nobody fills it: quality, drift and faults of the data are not known.",
     )
 
 

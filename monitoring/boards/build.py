@@ -41,8 +41,8 @@ def build(objectives: Objectives) -> dict[str, dict[str, Any]]:
             _MONITORED,
             "Measured quality beside the release's own, calibration, and what is predicted.",
             (
-                ("", board_model.overview(objectives)),
-                ("Quality, in the monitor's window", board_model.quality(objectives)),
+                ("", board_model.overview()),
+                ("Quality, in the monitor's window", board_model.quality()),
                 ("What is predicted", board_model.mix()),
             ),
         ),

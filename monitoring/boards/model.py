@@ -16,21 +16,28 @@ def _released(measure: str) -> str:
     return f'max(windsock_release_quality{{{FILTER}, measure="{measure}"}})'
 
 
-def overview(objectives: Objectives) -> list[Panel]:
+def _window(of: str) -> str:
+    return f'max by (version, role) (windsock_window_{of}{{{FILTER}, role="champion", days="28"}})'
+
+
+def _expected(of: str) -> str:
+    return f'max by (version, role) (windsock_expected_auc{{{FILTER}, role="champion", days="28", of="{of}"}})'
+
+
+def overview() -> list[Panel]:
     """The row of numbers on top."""
-    margin = objectives.quality_margin
     return [
         number(
             Frame(
-                "AUC above its alarm",
-                f"Measured AUC less the alarm's limit: the lower end of the release's own interval, less {margin}.",
+                "AUC above expectation",
+                "Measured AUC of four weeks less the lower end of what the scores let expect of these rows (CBPE).",
                 unit="short",
                 width=5,
                 height=4,
                 decimals=3,
-                steps=((None, RED), (0, YELLOW), (0.01, GREEN)),
+                steps=((None, RED), (0, GREEN)),
             ),
-            Query(f"{_measured('auc')} - ({_released('auc_low')} - {margin})"),
+            Query(f"{_window('auc')} - {_expected('low')}"),
         ),
         number(
             Frame(
@@ -60,7 +67,7 @@ def overview(objectives: Objectives) -> list[Panel]:
     ]
 
 
-def quality(objectives: Objectives) -> list[Panel]:
+def quality() -> list[Panel]:
     """Each measure beside the release's own."""
     pairs = (
         ("Log loss", "log_loss", "Mean negative log likelihood; lower is better."),
@@ -69,9 +76,11 @@ def quality(objectives: Objectives) -> list[Panel]:
     )
     auc = course(
         Frame("AUC", "Chance that a positive row scores above a negative one; higher is better.", "short", 6, 8, 3),
-        Query(_measured("auc"), "measured"),
+        Query(_window("auc"), "measured, 28 days"),
+        Query(_expected("auc"), "expected of these rows"),
+        Query(_expected("low"), "expected, lower end"),
+        Query(_expected("high"), "expected, upper end"),
         Query(_released("auc"), "at release"),
-        Query(f"{_released('auc_low')} - {objectives.quality_margin}", "alarm"),
         zero=False,
     )
     others = [

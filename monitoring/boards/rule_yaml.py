@@ -19,7 +19,12 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """What fires when `expr` has held for `wait`. Its runbook is docs/runbooks/<name>.md."""
+    """What fires when `expr` has held for `wait`. Its runbook is docs/runbooks/<name>.md.
+
+    Attributes:
+        keep: for how long it fires on when `expr` holds no more: an unknown number must not resolve what it rests on;
+            "" is not at all.
+    """
 
     name: str
     why: str
@@ -28,6 +33,7 @@ class Alert:
     severity: Severity
     summary: str
     description: str
+    keep: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,7 @@ def _rule(rule: Recording | Alert) -> list[str]:
         f"      - alert: {rule.name}",
         *expr,
         f"        for: {rule.wait}",
+        *([f"        keep_firing_for: {rule.keep}"] if rule.keep else []),
         f"        labels: {{severity: {rule.severity}}}",
         "        annotations:",
         f"          summary: {_quoted(rule.summary)}",

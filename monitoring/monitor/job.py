@@ -106,7 +106,7 @@ def run(
         format=FORMAT,
         generated_at=wall.isoformat(timespec="seconds"),
         task=Task.of(champion.schema),
-        limits=Limits(limits.quality_margin, limits.monitor_silent_hours),
+        limits=Limits(limits.monitor_silent_hours),
         release=Release(champion.artifact.digest, made.released, made.as_of, made.metrics),
         reference=ReferenceSize(len(champion.reference)),
         months=tuple(_month(name, database_url, champion, pages) for name in names),

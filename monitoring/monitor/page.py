@@ -8,6 +8,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from contracts.reports.monitoring import FeatureDrift, Monitoring, Month, Task, Window
+from contracts.reports.watching import Question, WatchedModel, WindowQuality
 from monitoring.monitor.drift import MIN_ROWS
 from monitoring.monitor.results import Newest
 from web.charts import Line, line_chart
@@ -15,6 +16,13 @@ from web.jinja import environment
 
 HEAT_FULL: Final = 0.5  # distance that gets the full colour
 NOT_RUN: Final = "the monitor has not run yet; in a cluster it does each hour, elsewhere `windsock monitor` runs it"
+LONGEST: Final = 28  # days of the window that the headline speaks of
+QUESTIONS: Final[dict[Question, str]] = {
+    "paired": "worse than its reference scorer on the same rows",
+    "gap": "not the quality that these rows deserve",
+    "calibration": "its probabilities are off",
+    "challenger": "a model of today's labels would be better",
+}
 Period = Month | Window
 
 
@@ -63,6 +71,7 @@ def render(seen: Newest, trouble: str | None, now: datetime) -> str:
             "columns": columns,
             "drift": heat(report.task, columns),
             "chart": _chart(report),
+            "questions": QUESTIONS,
             "reports_drift": any(column.drift for column in columns),
         }
     return environment("monitoring.monitor", "web").get_template("monitor.html.j2").render(context)
@@ -75,20 +84,41 @@ def verdict(report: Monitoring, trouble: str | None, age: timedelta) -> tuple[st
         return "soft", "Unknown.", trouble
     if age > timedelta(hours=report.limits.monitor_silent_hours):
         return "soft", "Unknown.", f"the monitor has been silent for {span_name(age)}"
-    if window.quality is None:
-        return "soft", "Unknown.", window.quality_unknown or "no reason was given"
-    auc, limit = window.quality.auc, alarm(report)
-    if limit is None:
-        return "soft", "Measured.", f"AUC {auc:.3f}; the release's manifest promises none"
-    if auc < limit:
-        return "bad", "Below its alarm.", f"AUC {auc:.3f}; the alarm is at {limit:.3f}"
-    return "good", "Above its alarm.", f"AUC {auc:.3f}; the alarm is at {limit:.3f}"
+    model = next((one for one in report.watched if one.role == "champion"), None)
+    if model is None:
+        return "soft", "Unknown.", window.quality_unknown or "no model has answered in the newest weeks"
+    return judged(model)
 
 
-def alarm(report: Monitoring) -> float | None:
-    """AUC below which ModelQualityLow fires; None: the release promises none."""
-    promised = report.release.metrics.get("auc_low")
-    return None if promised is None else promised - report.limits.quality_margin
+def judged(model: WatchedModel) -> tuple[str, str, str]:
+    """What the instruments say of a model, the worst first; never good while the first question is open."""
+    for state, word in (("page", "Broken."), ("ticket", "To be looked at.")):
+        if (found := _first(model, state)) is not None:
+            return "bad", word, found
+    whole = next((one for one in model.windows if one.days == LONGEST and not one.slice), None)
+    told = "" if whole is None else quality_sentence(whole)
+    paired = [one for one in model.instruments if one.question == "paired" and not one.slice]
+    if not told or all(one.state == "unknown" for one in paired):
+        return "soft", "Unknown.", "; ".join(filter(None, (told, paired[0].why if paired else "")))
+    return "good", "As it should be.", told
+
+
+def _first(model: WatchedModel, state: str) -> str | None:
+    """Why a model is in this state: its faults first, as a broken input explains a fall in quality."""
+    faults = [fault.cause for fault in model.faults if fault.state == state]
+    whys = [f"{QUESTIONS[one.question]}: {one.why}" for one in model.instruments if one.state == state]
+    return next(iter([*faults, *whys]), None)
+
+
+def quality_sentence(window: WindowQuality) -> str:
+    """Measured beside expected; "" when nothing was measured."""
+    if window.auc is None:
+        return ""
+    told = f"AUC {window.auc:.3f} in {window.days} days"
+    if window.expected_auc is None or window.expected_low is None or window.expected_high is None:
+        return told
+    expected = f"{window.expected_low:.3f} to {window.expected_high:.3f} was to be expected of these rows"
+    return f"{told}; {expected}"
 
 
 def heat(task: Task, columns: Sequence[Period]) -> list[HeatRow]:
@@ -111,14 +141,14 @@ def _distance(drift: FeatureDrift | None) -> float:
 
 
 def _chart(report: Monitoring) -> Markup | None:
-    """AUC by month beside its alarm; None: nothing to draw."""
+    """AUC by month beside the release's; None: nothing to draw."""
     names = [month.month for month in report.months]
     measured = [month.quality.auc if month.quality else None for month in report.months]
     if len(names) < 2 or measured == [None] * len(names):
         return None
     lines = [Line("measured", "first", measured)]
-    if (limit := alarm(report)) is not None:
-        lines.insert(0, Line("alarm", "third", [limit] * len(names)))
+    if (promised := report.release.metrics.get("auc")) is not None:
+        lines.insert(0, Line("release", "third", [promised] * len(names)))
     return line_chart("AUC by month", names, lines)
 
 

@@ -64,13 +64,13 @@ def test_each_default_keeps_its_own_bounds_and_says_why() -> None:
 
 
 def test_the_command_prints_them_all_and_marks_what_a_workspace_changes(tmp_path: Path) -> None:
-    overrides(tmp_path, "quality_margin: 0.03\n")
+    overrides(tmp_path, "mean_auc: 0.7\n")
     printed = CliRunner().invoke(main, ["objectives", "--root", str(tmp_path)])
     assert printed.exit_code == 0, printed.output
     for name in Objectives.__struct_fields__:
         assert f"\n{name} " in printed.output
-    (line,) = [line for line in printed.output.splitlines() if line.startswith("quality_margin")]
-    assert line.split()[1:3] == ["0.03*", "AUC"]
+    (line,) = [line for line in printed.output.splitlines() if line.startswith("mean_auc")]
+    assert line.split()[1:3] == ["0.7*", "AUC"]
     assert max(len(line) for line in printed.output.splitlines()) < 180
 
 

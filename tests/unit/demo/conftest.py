@@ -57,7 +57,7 @@ def monitoring(auc: float) -> Monitoring:
     return msgspec.convert(
         {
             "format": 1, "generated_at": "2026-11-24T08:00:00+00:00", "task": msgspec.to_builtins(Task.of(SCHEMA)),
-            "limits": {"quality_margin": 0.06, "monitor_silent_hours": 3},
+            "limits": {"monitor_silent_hours": 3},
             "release": {"digest": DIGEST, "released": "student", "as_of": "2013-07-01", "metrics": {}},
             "reference": {"rows": 5_000}, "months": found, "window": window | {"days": 28, "first": None, "last": None},
             "errors": {"rest": 6, "grpc": 3}, "errors_unknown": None,
