@@ -67,8 +67,8 @@ serve: install ## Serve the champion over REST (3000) and gRPC (3001)
 replay: install ## Send the months after the model's as-of date to the running service
 	windsock replay --root $(ROOT)
 
-monitor: install ## Report quality, drift and latency by month
-	windsock monitor --root $(ROOT)
+monitor: install ## Report quality, drift and latency by month (MONITOR='--clock event' after a replay)
+	windsock monitor --root $(ROOT) $(MONITOR)
 
 stack: install ## Service, monitor, Prometheus and Alertmanager as local processes
 	windsock stack --root $(ROOT)

@@ -136,7 +136,7 @@ def _serve(workspace: Workspace, state: Path, schema: Schema, first: str, last: 
         logger.info("Looking at quality, drift and latency by month ...")
         monitoring = job.run(
             workspace.root, server.database_url, server.metrics, first, last,
-            store=workspace.store, public_key=workspace.public_key,
+            store=workspace.store, public_key=workspace.public_key, clock="event",
         )  # fmt: skip
         seen = scraped()
     (begin, _), (_, end) = (month_instants(month, schema.calendar) for month in (first, last))

@@ -67,13 +67,12 @@ def _nothing_arrives() -> Alert:
         "NothingArrives",
         why=f"No request came for a quarter of an hour, where a week ago more than {USUAL_REQUESTS} did in the same "
         "one: whatever lies before the service is broken. Nights and new installations are silent.",
-        expr=f"{requests.format('')} == 0\n"
-        f"  and on (job) {requests.format(' offset 1w')} > {USUAL_REQUESTS}",
+        expr=f"{requests.format('')} == 0\n  and on (job) {requests.format(' offset 1w')} > {USUAL_REQUESTS}",
         wait="5m",
         severity="critical",
         summary="No request reaches the service.",
-        description="In the last quarter of an hour nobody asked {{ $labels.job }}, and at this hour of the week before "
-        "there were many. Its instances may well be up: look at what lies before them.",
+        description="In the last quarter of an hour nobody asked {{ $labels.job }}, and at this hour of the week "
+        "before there were many. Its instances may well be up: look at what lies before them.",
     )
 
 
@@ -101,7 +100,8 @@ def _model_refused() -> Alert:
         wait="2m",
         severity="warning",
         summary="The model that was wanted as {{ $labels.role }} is refused.",
-        description="It does not verify, has another schema, or answers what is no number. The one before it serves on.",
+        description="It does not verify, has another schema, or answers what is no number. The one before it "
+        "serves on.",
     )
 
 

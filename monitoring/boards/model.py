@@ -2,7 +2,6 @@
 
 from grafana_foundation_sdk.models.common import BigValueTextMode
 
-from contracts.objectives import Objectives
 from monitoring.boards.panels import BLUE, FILTER, GREEN, RED, YELLOW, Frame, Panel, Query, course, distribution, number
 
 _RATE = "[$__rate_interval]"

@@ -87,7 +87,8 @@ def verdict(report: Monitoring, trouble: str | None, age: timedelta) -> tuple[st
     model = next((one for one in report.watched if one.role == "champion"), None)
     if model is None:
         return "soft", "Unknown.", window.quality_unknown or "no model has answered in the newest weeks"
-    return judged(model)
+    found = judged(model)
+    return ("soft", "Unknown.", window.quality_unknown) if found[0] == "soft" and window.quality_unknown else found
 
 
 def judged(model: WatchedModel) -> tuple[str, str, str]:

@@ -134,7 +134,7 @@ def test_a_query_without_data_is_named(monitored: Monitored, monkeypatch: pytest
     options = ["--prometheus", monitored.url, "--minutes", "1", "--root", str(tmp_path)]
     run = CliRunner().invoke(cli.main, ["dashboards", "check", *options])
     assert run.exit_code == 1
-    assert "model / AUC above its alarm: windsock_absent" in run.output
+    assert "model / AUC above expectation: windsock_absent" in run.output
 
 
 def test_each_dashboard_is_drawn(monitored: Monitored, tmp_path: Path) -> None:

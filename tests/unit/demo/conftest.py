@@ -56,10 +56,11 @@ def monitoring(auc: float) -> Monitoring:
     window = {name: value for name, value in found[0].items() if name != "month"}
     return msgspec.convert(
         {
-            "format": 1, "generated_at": "2026-11-24T08:00:00+00:00", "task": msgspec.to_builtins(Task.of(SCHEMA)),
+            "format": 2, "generated_at": "2026-11-24T08:00:00+00:00", "task": msgspec.to_builtins(Task.of(SCHEMA)),
             "limits": {"monitor_silent_hours": 3},
             "release": {"digest": DIGEST, "released": "student", "as_of": "2013-07-01", "metrics": {}},
             "reference": {"rows": 5_000}, "months": found, "window": window | {"days": 28, "first": None, "last": None},
+            "clock": "event", "watched": [],
             "errors": {"rest": 6, "grpc": 3}, "errors_unknown": None,
         },
         Monitoring,
