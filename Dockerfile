@@ -154,6 +154,9 @@ COPY monitoring/log /opt/windsock/app/monitoring/log
 COPY monitoring/metrics /opt/windsock/app/monitoring/metrics
 COPY monitoring/statistics /opt/windsock/app/monitoring/statistics
 COPY monitoring/scorer /opt/windsock/app/monitoring/scorer
+COPY monitoring/hours /opt/windsock/app/monitoring/hours
+COPY monitoring/expected /opt/windsock/app/monitoring/expected
+COPY monitoring/watch /opt/windsock/app/monitoring/watch
 COPY monitoring/monitor /opt/windsock/app/monitoring/monitor
 COPY web /opt/windsock/app/web
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/windsock/app

@@ -27,7 +27,16 @@ CONTENT: Final = {
     "companion": (*_ALL, *_LOG, "cli/service.py", "services/__init__.py", "services/companion"),
     "monitor": (
         *(*_ALL, *_LOG, "requirements/monitor.txt"),
-        *("monitoring/metrics", "monitoring/statistics", "monitoring/scorer", "monitoring/monitor", "web"),
+        *(
+            "monitoring/metrics",
+            "monitoring/statistics",
+            "monitoring/expected",
+            "monitoring/hours",
+            "monitoring/scorer",
+            "monitoring/monitor",
+            "monitoring/watch",
+            "web",
+        ),
     ),
 }
 PUBLIC: Final = ("postgres:15", "prom/prometheus:v2.42.0", "prom/alertmanager:v0.25.0")

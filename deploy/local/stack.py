@@ -195,4 +195,5 @@ def guide(ports: Ports) -> str:
   Alertmanager   {at}:{ports.alertmanager}
   alerts         tail -f state/stack/alerts.log
 
-  Now `windsock replay --to 2013-07`, `windsock monitor --clock event`, `windsock dashboards render`. Ctrl-C ends it all."""
+  Now `windsock replay --to 2013-07`, `windsock monitor --clock event`, `windsock dashboards render`.
+  Ctrl-C ends it all."""

@@ -15,6 +15,7 @@ import yaml
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from contracts.reports.watching import Fault, Instrument, WatchedModel, WindowQuality
 from contracts.store.state import State
 from monitoring.boards.query import boards, panels, rule_queries
 from monitoring.metrics.declared import Metrics, MonitorMetrics
@@ -100,13 +101,25 @@ def test_the_monitor_knows_nothing_before_its_first_run() -> None:
     for name, _, value in _series(MonitorMetrics(SCHEMA.names).registry):
         if name in ("windsock_quality", "windsock_release_quality", "windsock_drift", "windsock_data_age_seconds"):
             assert math.isnan(value), name
-        if name in ("windsock_quality_known", "windsock_monitor_last_run_timestamp_seconds"):
+        if name == "windsock_monitor_last_run_timestamp_seconds":
+            assert math.isnan(value), "never is no instant that a rule could be late with"
+        if name == "windsock_quality_known":
             assert value == 0, name
+
+
+def _watched() -> MonitorMetrics:
+    """The monitor's, with a model that is watched: before its first run these have no series."""
+    window = WindowQuality(28, "", 9, 9, 9, 0.7, 0.5, 0.2, 0.2, 0.7, 0.6, 0.8)
+    instrument = Instrument("paired", "", 0, "nats", 0.0, None, None, 1.0, 100.0, "ok", "")
+    fault = Fault("unit", "temp", "ok", 0.0, 1.0, 9)
+    metrics = MonitorMetrics(SCHEMA.names)
+    metrics.set_watched([WatchedModel("d" * 64, "champion", 9, None, None, (window,), (instrument,), (fault,))])
+    return metrics
 
 
 @needs_promtool
 def test_promtool_finds_nothing_to_say(service: Metrics) -> None:
-    text = generate_latest(service.registry) + generate_latest(MonitorMetrics(SCHEMA.names).registry)
+    text = generate_latest(service.registry) + generate_latest(_watched().registry)
     run = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
     assert (run.returncode, run.stdout + run.stderr) == (0, b"")
 
@@ -122,11 +135,7 @@ def test_promtool_finds_nothing_to_say_about_the_real_service(server: Server) ->
 
 
 def test_dashboards_and_rules_name_only_metrics_that_are_declared(service: Metrics) -> None:
-    declared = {
-        name
-        for registry in (service.registry, MonitorMetrics(SCHEMA.names).registry)
-        for name, _, _ in _series(registry)
-    }
+    declared = {name for registry in (service.registry, _watched().registry) for name, _, _ in _series(registry)}
     recorded = {name for name, _ in rule_queries() if ":" in name}
     asked = [target["expr"] for board in boards().values() for panel in panels(board) for target in panel["targets"]]
     asked += [expr for _, expr in rule_queries()]
