@@ -87,11 +87,75 @@ class WindowQuality(Part, frozen=True):
     why: str = ""
 
 
+class Shift(Part, frozen=True):
+    """How far one feature's newest week is from others. None is unknown: too few rows to compare.
+
+    Distances are Jensen-Shannon's, 0 to 1, between shares by bin or name; missing values are one bin of them, so a feed
+    that died is as far as can be.
+
+    Attributes:
+        month: of the newest week from the four before it.
+        usual: the largest of these four weeks', each from the other three: what a week of this feature moves by anyway.
+        reference: of the newest week from the training sample. It has the season in it.
+        missing, missing_before: shares of rows, of the newest week and of the four before.
+        mean, mean_before: of known values; None also for categories.
+    """
+
+    feature: str
+    month: float | None
+    usual: float | None
+    reference: float | None
+    missing: float | None
+    missing_before: float | None
+    mean: float | None
+    mean_before: float | None
+
+    @property
+    def unusual(self) -> bool | None:
+        """Whether the newest week moved further than each of the four before; by chance one feature in five does,
+        and in health one in three, since neighbouring weeks are alike (docs/adr/0031-drift-is-described.md)."""
+        return None if self.month is None or self.usual is None else self.month > self.usual
+
+
+class Apart(Part, frozen=True):
+    """How well trees tell rows of the newest week from those of the four before, over all features at once.
+
+    Attributes:
+        auc: on days that they did not learn from; .5 is not at all. None is unknown, and `why` says the reason.
+        low, high: mean of days with twice its standard error.
+        by: features that they split by, the most telling first, with their shares of the gain.
+        rows: that were drawn.
+    """
+
+    auc: float | None
+    low: float | None
+    high: float | None
+    by: tuple[tuple[str, float], ...]
+    rows: int
+    why: str = ""
+
+
+class Drift(Part, frozen=True):
+    """What changed in a model's inputs. It describes and alerts nobody (docs/adr/0031-drift-is-described.md).
+
+    Attributes:
+        rows, rows_before: of the newest seven days, and of the 28 before.
+        shifts: of all features, those that moved furthest beyond their usual first.
+        apart: None: rows were not looked at, only their hours.
+    """
+
+    rows: int
+    rows_before: int
+    shifts: tuple[Shift, ...]
+    apart: Apart | None = None
+
+
 class WatchedModel(Part, frozen=True):
     """A model that answered, by digest and role, on the rows that it scored.
 
     Attributes:
         first, last: ISO hours, UTC, that the numbers are of; None: no rows.
+        drift: None: it was not asked for.
     """
 
     digest: str
@@ -102,3 +166,4 @@ class WatchedModel(Part, frozen=True):
     windows: tuple[WindowQuality, ...]
     instruments: tuple[Instrument, ...]
     faults: tuple[Fault, ...]
+    drift: Drift | None = None

@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import sqlalchemy as sa
 
 from contracts.artifact import Artifact, verify
 from contracts.errors import ArtifactInvalid
 from contracts.objectives import Objectives
-from contracts.reports.watching import WatchedModel
+from contracts.reports.watching import Apart, WatchedModel
 from contracts.store import verify_files
 from monitoring.hours.store import read_hours
 from monitoring.hours.update import HOUR_US, update
@@ -23,6 +24,8 @@ from monitoring.log.reader import ask_log
 from monitoring.log.sample import Clock
 from monitoring.log.schema import PREDICTIONS, from_us, to_us
 from monitoring.scorer.to_date import Challengers, load_refits, refit
+from monitoring.watch.apart import tell_apart
+from monitoring.watch.drift import describe
 from monitoring.watch.look import DAYS, hour_of, look
 
 MOST: Final = 3  # models side by side: champion, challenger, shadow
@@ -46,6 +49,7 @@ def watch(
     """
     last = hour_of(now)
     first = last - DAYS * 24 + 1
+    told: dict[str, Apart] = {}  # by schema: rows are the same whoever scored them
     yardsticks = Yardsticks(database_url, store, public_key, clock, now)
     if update(database_url, yardsticks.at, clock, first, last) is None:
         logger.info("another monitor counts just now; what it has counted so far is looked at")
@@ -55,7 +59,11 @@ def watch(
             continue
         with opened(database_url) as engine:
             hours = read_hours(engine, clock, digest, role, first, last)
-        found.append(look(hours, yardstick, role, objectives, now))
+        drift = describe(hours, yardstick, last)
+        if (schema := yardstick.schema).hash not in told:
+            told[schema.hash] = tell_apart(database_url, schema, yardstick.names, clock, now)
+        drift = msgspec.structs.replace(drift, apart=told[schema.hash])
+        found.append(msgspec.structs.replace(look(hours, yardstick, role, objectives, now), drift=drift))
     return tuple(found)
 
 

@@ -26,6 +26,17 @@ def test_who_answers_is_watched_whatever_the_pointer_says(world: World) -> None:
     assert (found[0].first, found[0].last) == ("2013-09-20T03:00:00Z", "2013-09-20T03:00:00Z")
 
 
+def test_drift_is_described_and_says_what_it_cannot_tell(world: World) -> None:
+    world.log(world.flights("a", NOW - timedelta(hours=9), 230, None))
+    world.log(world.flights("bb", NOW - timedelta(days=9), 300, None))
+    (model,) = watched(world)
+    assert model.drift is not None
+    assert (model.drift.rows, model.drift.rows_before) == (230, 300)
+    assert all(shift.month is not None and shift.usual is None for shift in model.drift.shifts)
+    assert model.drift.apart is not None
+    assert "got 1 and 1" in model.drift.apart.why
+
+
 def test_a_model_that_does_not_verify_is_left_out_and_the_others_are_watched(world: World) -> None:
     world.log(world.flights("a", NOW - timedelta(hours=9), 30, 0.5))
     world.log(world.flights("bb", NOW - timedelta(hours=3), 30, 0.5, digest="e" * 64))
