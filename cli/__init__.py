@@ -38,6 +38,11 @@ COMMANDS: Final = {
         "monitor",
         "Report quality, drift, latency and errors by month, from the prediction log and the champion.",
     ),
+    "incidents": (
+        "cli.incidents",
+        "incidents",
+        "Put each fault of the catalogue into months that the champion never saw -> reports/incidents.json.",
+    ),
     "log": ("cli.monitor", "log", "Look after the prediction log: its tables, its age, what is taken out of it."),
     "demo": ("cli.demo", "demo", "Reproduce, release, serve, replay, monitor and judge."),
     "alerts": ("cli.monitor", "alerts", "Receive Alertmanager's webhook and write each alert to the log."),

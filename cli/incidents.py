@@ -1,0 +1,76 @@
+"""Faults put into a task's real rows, and what notices them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.options import command
+from contracts.errors import DataError
+from contracts.settings import MonitorSettings
+from contracts.workspace import Workspace
+
+if TYPE_CHECKING:
+    from contracts.artifact import Artifact
+    from contracts.objectives import Objectives
+    from monitoring.incidents.simulator import World
+
+
+@click.command()
+@click.option("--seeds", type=click.IntRange(1, 200), default=10, show_default=True, help="Random hours a fault.")
+@click.option("--only", multiple=True, help="Name of an incident; may be given several times.  [default: all]")
+@click.option("--short", is_flag=True, help="One seed each, and two weeks for what is slow; writes nothing.")
+@command(MonitorSettings, "root", "store", "public_key")
+def incidents(settings: MonitorSettings, seeds: int, only: tuple[str, ...], short: bool) -> None:
+    """Put each fault of the catalogue into months that the champion never saw -> reports/incidents.json.
+
+    docs/incidents.md tells how to add one of your own.
+    """
+    from contracts.objectives import load_objectives
+    from contracts.reports import write_report
+    from contracts.store import load_champion
+    from monitoring.incidents.measure import measure
+    from monitoring.incidents.picture import drawn
+    from monitoring.incidents.tables import lines
+
+    workspace = Workspace(settings.root)
+    artifact = load_champion(settings.store, settings.public_key)
+    world = make_world(artifact, workspace.features, load_objectives(workspace.objectives))
+    report = measure(world, 1 if short else seeds, only, short=short, tell=lambda text: click.echo(text, err=True))
+    for line in lines(report):
+        click.echo(line)
+    if not short and not only:
+        write_report(workspace.reports / "incidents.json", report)
+        (workspace.reports / "incidents.svg").write_text(drawn(report), encoding="utf-8")
+
+
+def make_world(artifact: "Artifact", features: Path, objectives: "Objectives") -> "World":
+    """The rows of a table of features after the model's date, scored by it: they arrive when they were predicted."""
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    from monitoring.hours.yardstick import Yardstick
+    from monitoring.incidents.simulator import World
+    from monitoring.incidents.traffic import Traffic
+    from monitoring.scorer.reference import ReferenceScorer
+
+    schema, month = artifact.schema, artifact.manifest.as_of[:7]
+    try:
+        table = pq.read_table(features, filters=[("month", ">=", month)]).sort_by("predicted_at")
+        category = np.column_stack([table[name].to_numpy().astype(object) for name in schema.category_names])
+        label = table["label"].cast("int8").to_numpy(zero_copy_only=False).astype(np.float64)
+        traffic = Traffic(
+            schema=schema,
+            hour=table["predicted_at"].to_numpy().astype("datetime64[h]").astype(np.int64),
+            row_id=table["row_id"].to_numpy().astype(object),
+            numeric=np.column_stack([table[name].to_numpy().astype(np.float32) for name in schema.numeric_names]),
+            category=np.where(category == None, "", category).astype(object),  # noqa: E711 - element by element
+            label=label,
+            late=np.zeros(len(table), bool),
+            scorer=ReferenceScorer(artifact.model),
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"`{features}` must be the table of features, got: {error}; run `dvc repro`") from error
+    if len(traffic) == 0:
+        raise DataError(f"`{features}` must hold months after {month}, which the model never saw, got none")
+    return World(Yardstick.of(artifact), traffic, objectives)

@@ -1,0 +1,149 @@
+"""A fault replayed: labels come in their time, what was there before is not blamed, the rules are the real engine's."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from cli import main
+from contracts.objectives import Objectives
+from contracts.reports.incidents import FalseAlarm, Fired
+from contracts.reports.watching import Fault, WatchedModel
+from monitoring.incidents import rules
+from monitoring.incidents.alarms import Alarm
+from monitoring.incidents.catalogue import CATALOGUE
+from monitoring.incidents.measure import measure, names_cause
+from monitoring.incidents.picture import drawn
+from monitoring.incidents.quiet import QuietMonths, false_alarms
+from monitoring.incidents.simulator import World, inject, unlabelled
+from monitoring.incidents.tables import lines
+
+RULES = """
+groups:
+  - name: x
+    rules:
+      - alert: DataUnit
+        expr: max by (version) (windsock_fault{detector="unit"}) == 1
+        for: 10m
+        labels: {severity: warning}
+        annotations: {summary: 's'}
+      - alert: ServiceDown
+        expr: absent(up)
+        labels: {severity: critical}
+"""
+
+
+def test_no_row_is_known_by_a_label_of_its_future(world: World) -> None:
+    one = world.seen[0].mature
+    young = unlabelled(one)
+    assert one.scores.counts[1:].sum() == one.rows
+    assert young.scores.counts[0].sum() == young.rows
+    assert young.scores.counts[1:].sum() == young.scores.loss[0] == 0
+    assert young.scores.score_sum[0] == pytest.approx(one.scores.score_sum.sum())
+    assert all(scores.counts[1:].sum() == 0 for scores in young.slices.values())
+
+
+def test_labels_are_seen_when_they_have_had_their_time(world: World) -> None:
+    first = world.first
+    before, after = (world.look(world.seen, first + world.maturity - 1 + late) for late in (-1, 0))
+    labelled = [next(w.labelled for w in look.windows if w.days == 1 and not w.slice) for look in (before, after)]
+    assert labelled == [0, world.seen[0].mature.rows]
+
+
+def test_a_seed_is_an_hour_and_what_was_before_stays(world: World) -> None:
+    a, b, c = (inject(world, CATALOGUE["wind in m/s"], seed) for seed in (1, 1, 2))
+    assert a.start == b.start != c.start
+    assert [one.mature.hour for one in a.seen if one.mature.hour < a.start][-1] == a.start - 1
+    assert all(one in world.seen for one in world.before(a.start)[:2])
+
+
+def test_random_scores_are_a_page_within_a_day_of_labels(world: World) -> None:
+    report = measure(world, 2, ["random scores"], short=True, tell=lambda _: None)
+    (found,) = report.incidents
+    assert (found.detected, found.detector, found.severity, found.named_cause_right) == (2, "paired", "page", 2)
+    assert "random scores" in "\n".join(lines(report))
+    assert 'class="page"' in drawn(report)
+
+
+def test_without_its_instrument_nobody_notices(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def blind(*_: object) -> WatchedModel:
+        return WatchedModel("d" * 64, "champion", 0, None, None, (), (), ())
+
+    monkeypatch.setattr("monitoring.incidents.simulator.look", blind)
+    report = measure(world, 1, ["random scores"], short=True, tell=lambda _: None)
+    (found,) = report.incidents
+    assert (found.detected, found.delay_hours.median, found.detector) == (0, None, "")
+    assert "not noticed" in drawn(report)
+
+
+def test_a_quiet_time_is_silent_here(world: World) -> None:
+    quiet = QuietMonths(first_hours(world, 14 * 24))
+    summary = quiet.summary()
+    assert summary.pages == 0
+    assert summary.windows >= 14 * 8
+
+
+def first_hours(world: World, hours: int) -> World:
+    """The same world's first hours."""
+    return World(world.yardstick, world.traffic.rows(slice(0, hours * 10)), world.objectives)
+
+
+def test_an_alarm_goes_on_until_a_day_without_it() -> None:
+    ticket, other = (Alarm("gap", slice_, "ticket", "") for slice_ in ("", "origin=JFK"))
+    found = false_alarms([(0, (ticket,)), (3, (ticket, other)), (24, (ticket,)), (60, (ticket,))])
+    assert found == [
+        FalseAlarm("gap", "ticket", "1970-01-01T00:00:00Z", "1970-01-02T00:00:00Z", ("", "origin=JFK")),
+        FalseAlarm("gap", "ticket", "1970-01-03T12:00:00Z", "1970-01-03T12:00:00Z", ("",)),
+    ]
+
+
+def test_a_cause_is_right_by_detector_and_subject() -> None:
+    wind = CATALOGUE["wind in m/s"]
+    right = Alarm("unit", "wind_speed", "ticket", "")
+    assert names_cause(right, wind, ("wind_speed", "wind_gust"))
+    assert not names_cause(right, wind, ("temp",))
+    assert not names_cause(replace(right, detector="range"), wind, ("wind_speed",))
+
+
+def _look(state: str) -> WatchedModel:
+    fault = Fault("unit", "wind_speed", state, 1.0, 0.5, 10)  # type: ignore[arg-type]
+    return WatchedModel("d" * 64, "champion", 10, None, None, (), (), (fault,))
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (Debian: prometheus) is not installed")
+def test_the_rules_judge_gauges_with_their_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "texts", lambda _: {"alerts.yml": RULES})
+    looks = [(10, _look("ok")), (11, _look("page")), (12, _look("unknown"))]
+    assert rules.fired(looks, 10, Objectives()) == (Fired("DataUnit", "warning", 2.5),)
+    assert rules.fired(looks[:1], 10, Objectives()) == ()
+    assert rules.watched_alerts(Objectives()) == ("DataUnit",)
+
+
+def test_without_promtool_the_rules_are_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    assert rules.fired([(10, _look("page"))], 10, Objectives()) is None
+
+
+def test_what_promtool_says_otherwise_is_an_error() -> None:
+    with pytest.raises(ValueError, match="parse error"):
+        rules.heard("FAILED: parse error", 0)
+
+
+def test_the_command_tells_of_each_incident(workspace: Path) -> None:
+    where = ["--root", workspace, "--store", workspace / "store", "--public-key", workspace / "signing.pub"]
+    only = ["--only", "stuck value", "--only", "nothing arrives", "--short"]
+    done = CliRunner().invoke(main, ["incidents", *map(str, where), *only])
+    assert done.exit_code == 0, done.output
+    assert "stuck value" in done.output
+    refused = CliRunner().invoke(main, ["incidents", *map(str, where), "--only", "flood"])
+    assert refused.exit_code == 1
+    assert "got flood; correct the name" in refused.output
+
+
+def test_rows_are_counted_until_the_alarm(world: World) -> None:
+    replay = inject(world, CATALOGUE["a quiet month"], 0)
+    assert sum(replay.rows.values()) == pytest.approx(10 * replay.hours, rel=0.01)
+    assert np.all(np.array(list(replay.rows)) >= replay.start)
