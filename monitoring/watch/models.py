@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,7 @@ from monitoring.watch.drift import describe
 from monitoring.watch.look import DAYS, hour_of, look
 
 MOST: Final = 3  # models side by side: champion, challenger, shadow
+_EPOCH: Final = datetime(1970, 1, 1)
 AHEAD: Final = timedelta(days=1)  # by how much a caller's clock may be ahead of ours
 _p: Final = PREDICTIONS.c
 logger = logging.getLogger(__name__)
@@ -68,13 +70,25 @@ def watch(
 
 
 def newest_moment(database_url: str, clock: Clock) -> datetime:
-    """The moment to look at: the wall clock's, or that of the newest event that is not ahead of it."""
+    """The moment to look at: the wall clock's; in a replay, that of its newest event.
+
+    A replay's rows are older than their arrival. Others in the same log, such as a row that somebody sends by hand,
+    have today's clock, and would make a year of nothing the newest weeks; they count where nothing was replayed.
+    """
     wall = datetime.now(UTC).replace(tzinfo=None)
     if clock == "arrival":
         return wall
-    query = sa.select(sa.func.max(_p.event_us)).where(_p.event_us < to_us(wall + AHEAD))
-    newest: int | None = ask_log(database_url, lambda connection: connection.scalar(query))
-    return wall if newest is None else from_us(newest)
+    past = _p.event_us < to_us(wall + AHEAD)
+    for chosen in (past & (_p.event_us < _p.received_us - to_us(_EPOCH + AHEAD)), past):
+        newest = ask_log(database_url, partial(_newest_event, chosen))
+        if newest is not None:
+            return from_us(newest)
+    return wall
+
+
+def _newest_event(chosen: sa.ColumnElement[bool], connection: sa.Connection) -> int | None:
+    found: int | None = connection.scalar(sa.select(sa.func.max(_p.event_us)).where(chosen))
+    return found
 
 
 class Yardsticks:

@@ -67,3 +67,14 @@ def test_labels_that_had_no_time_yet_judge_nothing(world: World) -> None:
 @pytest.mark.parametrize("clock", ["arrival", "event"])
 def test_an_empty_log_has_nobody_to_watch(world: World, clock: Clock) -> None:
     assert watched(world, clock, recently(hours=0)) == ()
+
+
+def test_a_row_sent_by_hand_beside_a_replay_does_not_move_its_clock(world: World) -> None:
+    world.log(world.flights("a", NOW - timedelta(hours=9), 30, 0.5))
+    world.log(world.flights("hand", recently(minutes=5), 3, None))
+    assert newest_moment(world.database, "event") == NOW - timedelta(hours=9) + timedelta(seconds=29)
+
+
+def test_without_a_replay_the_newest_event_is_the_clock(world: World) -> None:
+    world.log(world.flights("hand", recently(minutes=5), 3, None))
+    assert abs(newest_moment(world.database, "event") - recently(minutes=5)) < timedelta(minutes=1)
