@@ -68,7 +68,7 @@ replay: install ## Send the months after the model's as-of date to the running s
 	windsock replay --root $(ROOT)
 
 monitor: install ## Report quality, drift and latency by month (MONITOR='--clock event' after a replay)
-	windsock monitor --root $(ROOT) $(MONITOR)
+	windsock monitor --root $(ROOT)$(if $(MONITOR), $(MONITOR))
 
 stack: install ## Service, monitor, Prometheus and Alertmanager as local processes
 	windsock stack --root $(ROOT)

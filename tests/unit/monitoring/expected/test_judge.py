@@ -14,7 +14,7 @@ from monitoring.hours.yardstick import Yardstick
 from monitoring.statistics import quality
 from monitoring.statistics.expectation import to_metrics
 from tasks.flights.schema import SCHEMA
-from tests.support.traffic import FIRST, Floats, Rows, sigmoid, traffic
+from tests.unit.monitoring.expected.traffic import FIRST, Floats, Rows, sigmoid, traffic
 
 DAYS = 35
 NOW = FIRST + 24 * DAYS - 1
