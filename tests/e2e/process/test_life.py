@@ -86,7 +86,7 @@ def _empty_token(_: Store, folder: Path) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (lambda m: m.update(format=1), "must have a manifest of format 2, got 1"),
+        (lambda m: m.update(format=1), "must have a manifest of format 3, got 1"),
         (lambda m: m.update(schema_hash="0" * 64), "must have a schema of hash 000000000000"),
         (lambda m: m["schema"]["numeric"][0].update(high=9_999), "must have a schema of hash"),
     ],
