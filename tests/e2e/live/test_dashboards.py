@@ -24,6 +24,7 @@ from monitoring.boards import query
 from monitoring.boards.preview.render import render
 from services.generated import open_inference_pb2_grpc as pb_grpc
 from tests.e2e.live.local_prometheus import missing, ports, prometheus_running, without_monitor
+from tests.e2e.live.past import write_past
 from tests.support.payloads import proto, records, rows
 from tests.support.serving import Server, Store, start, wait_until
 
@@ -98,6 +99,7 @@ def monitoring(folder: Path, at: Ports, server: Server, champion: Store) -> Iter
     monitor = [sys.executable, "-m", "cli", "monitor"]
     where = ["--database", server.database_url]
     model = ["--store", str(champion.store), "--public-key", str(champion.public_key)]
+    write_past(server.database_url, champion.digest)
     subprocess.run([*monitor, *where, *model], cwd=folder, check=True)
     program = Program("monitor", [*monitor, "serve", "--port", str(at.monitor), *where], at.monitor, "/metrics")
     with one_running(program, folder, folder) as process:
