@@ -156,6 +156,7 @@ COPY monitoring/statistics /opt/windsock/app/monitoring/statistics
 COPY monitoring/scorer /opt/windsock/app/monitoring/scorer
 COPY monitoring/hours /opt/windsock/app/monitoring/hours
 COPY monitoring/expected /opt/windsock/app/monitoring/expected
+COPY monitoring/detectors /opt/windsock/app/monitoring/detectors
 COPY monitoring/watch /opt/windsock/app/monitoring/watch
 COPY monitoring/monitor /opt/windsock/app/monitoring/monitor
 COPY web /opt/windsock/app/web

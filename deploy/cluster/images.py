@@ -30,6 +30,7 @@ CONTENT: Final = {
         *(
             "monitoring/metrics",
             "monitoring/statistics",
+            "monitoring/detectors",
             "monitoring/expected",
             "monitoring/hours",
             "monitoring/scorer",

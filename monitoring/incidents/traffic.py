@@ -17,7 +17,7 @@ COMMON: Final = 0.05  # share of rows from which on a name of a category is a fr
 
 
 class NoPlace(DataError):
-    """A task has no feature that this fault could hit: rain has no minute of the day."""
+    """A task has no feature that this fault could hit: not every task tells the minute of the day."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Final
 from contracts.objectives import Objectives
 from contracts.reports.watching import WatchedModel
 from contracts.schema import Calendar
+from monitoring.detectors.detect import detect
 from monitoring.expected import judge
 from monitoring.hours.hour import Hour
 from monitoring.hours.yardstick import Yardstick
@@ -27,7 +28,8 @@ def look(hours: Sequence[Hour], yardstick: Yardstick, role: str, objectives: Obj
     """
     now_hour = hour_of(now)
     seen = [hour for hour in hours if now_hour - DAYS * 24 < hour.hour <= now_hour]
-    windows, instruments = judge(seen, yardstick, objectives, now_hour, mature_hour(yardstick.schema.calendar, now))
+    mature = mature_hour(yardstick.schema.calendar, now)
+    windows, instruments = judge(seen, yardstick, objectives, now_hour, mature)
     first, last = (iso(seen[0].hour), iso(seen[-1].hour)) if seen else (None, None)
     return WatchedModel(
         digest=yardstick.digest,
@@ -37,7 +39,7 @@ def look(hours: Sequence[Hour], yardstick: Yardstick, role: str, objectives: Obj
         last=last,
         windows=windows,
         instruments=instruments,
-        faults=(),
+        faults=detect(seen, yardstick, objectives, now_hour, mature),
     )
 
 

@@ -245,7 +245,7 @@ def test_the_live_run_is_the_one_that_the_candidate_names(project: Path) -> None
         evaluation = json.loads((project / "reports/evaluation.json").read_bytes())
         months = [(int(month["month"].replace("-", "")), month["auc"]) for month in evaluation["student"]["months"]]
         assert curve(client, models["student"], "auc") == months
-    assert set(models) == {"teacher", "student", "control", "lightgbm", "logistic_regression"}
+    assert set(models) == {"teacher", "student", "control", "lightgbm", "logistic_regression", "reference_scorer"}
     points = json.loads((project / "reports/plots/training.json").read_bytes())
     assert dict(history) == {point["epoch"]: point["train_loss"] for point in points}
     assert runs[0].data.params["ingest.keep_every"] == "40"

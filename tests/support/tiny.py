@@ -119,7 +119,8 @@ def tiny_content(model: bytes, schema: Schema = SCHEMA, **more: Any) -> Content:
 
 def write_store(folder: Path, model: bytes | None = None, schema: Schema = SCHEMA, **more: Any) -> str:
     """`folder/store` with one released model, signed by the key in `folder`. Returns its digest."""
-    usual = {"metrics": PROMISED | PAIRED, "vocabulary": KNOWN}
+    words = {feature.name: KNOWN.get(feature.name, [feature.example]) for feature in schema.category}
+    usual = {"metrics": PROMISED | PAIRED, "vocabulary": words}
     content = tiny_content(tiny_model() if model is None else model, schema, **(usual | more))
     artifact = write_artifact(folder / "candidate", content, NOWHERE, signing_keys(folder))
     target = folder / "store" / artifact.digest
