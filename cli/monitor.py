@@ -1,5 +1,7 @@
 """The monitor, its page, the receiver of alerts, and the prediction log that they read."""
 
+import signal
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import TextIO
@@ -22,12 +24,13 @@ from contracts.settings import LogSettings, MonitorSettings
 def monitor(context: click.Context, settings: MonitorSettings) -> None:
     """Report quality, drift, latency and errors by month, from the prediction log and the champion.
 
-    `windsock monitor serve` shows the newest report as a page and as Prometheus' gauges.
+    `windsock monitor serve` does it every so often, and shows the newest report as a page and as Prometheus' gauges.
     """
     if context.invoked_subcommand:
         return
     from monitoring.monitor.job import run
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that a lease is given back
     run(
         settings.root,
         settings.database,
@@ -40,12 +43,20 @@ def monitor(context: click.Context, settings: MonitorSettings) -> None:
 
 
 @monitor.command(name="serve")
-@command(MonitorSettings, "root", "state", database_url="database", metrics_host="host", monitor_port="port")
+@command(
+    MonitorSettings,
+    *("root", "state", "store", "public_key", "clock"),
+    monitor_every="every",
+    database_url="database",
+    metrics_url="metrics",
+    metrics_host="host",
+    monitor_port="port",
+)
 def monitor_serve(settings: MonitorSettings) -> None:
-    """Show the monitor's newest report: its page, and its gauges at /metrics, with their age."""
+    """Run the monitor every so often, and show its newest report: a page, and gauges at /metrics, with their age."""
     from monitoring.monitor.server import serve as run
 
-    run(settings.metrics_host, settings.monitor_port, settings.database)
+    run(settings)
 
 
 @click.command()

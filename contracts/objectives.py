@@ -129,10 +129,15 @@ class Objectives(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         "unknown.",
         "when a coarser number is enough for you, or a finer one is needed: half the error takes four times the labels"
     )] = 100  # fmt: skip
+    monitor_every_hours: Annotated[float, _about(
+        "h", 0.01, 168,
+        "The monitor looks again each hour, as hours are what it counts.",
+        "when your traffic is so slow that an hour brings nothing"
+    )] = 1.0  # fmt: skip
     monitor_silent_hours: Annotated[float, _about(
         "h", 0.1, 720,
         "The monitor runs each hour: two runs in a row were missed.",
-        "with the monitor's schedule"
+        "with `monitor_every_hours`"
     )] = 3.0  # fmt: skip
 
     def __post_init__(self) -> None:

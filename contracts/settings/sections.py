@@ -37,8 +37,15 @@ def _check_port(value: Any) -> int:
     return int(value)
 
 
+def _check_duration(value: str) -> str:
+    if value and not re.fullmatch(r"0|[0-9]+(\.[0-9]+)?[smh]", value):
+        raise ValueError("must be a duration such as 90s, 30m or 1h, or 0")
+    return value
+
+
 Address = Annotated[str, AfterValidator(_check_address)]
 Port = Annotated[int, BeforeValidator(_check_port)]
+Duration = Annotated[str, AfterValidator(_check_duration)]  # "90s", "30m", "1h"; "0"
 
 
 class Section(BaseSettings):
@@ -186,11 +193,23 @@ class MonitorSettings(LogSettings, StoreSettings):
         description="Which instant is a row's time for what is watched: its arrival; or, in a replay, the caller's.",
     )
     no_files: bool = Field(False, description="Write to the log's database alone, and nothing under reports/.")
+    monitor_every: Duration = Field(
+        "", description="How often the job runs: 90s, 30m, 1h; 0: others run it; empty: the objective."
+    )
     metrics_host: Address = Field("127.0.0.1", description="IP address of page and gauges; they need no token.")
     monitor_port: Port = Field(3003, description="Port of page and gauges.")
     alerts_port: Port = Field(3004, description="Port of the receiver of alerts, on 127.0.0.1.")
     prometheus_port: Port = Field(9090, description="Port of Prometheus, on 127.0.0.1.")
     alertmanager_port: Port = Field(9093, description="Port of Alertmanager, on 127.0.0.1.")
+
+    @property
+    def every_seconds(self) -> float | None:
+        """Between the begins of two runs; 0: never. None: as `monitor_every_hours` of the objectives says."""
+        if not self.monitor_every:
+            return None
+        if self.monitor_every == "0":
+            return 0.0
+        return float(self.monitor_every[:-1]) * {"s": 1, "m": 60, "h": 3_600}[self.monitor_every[-1]]
 
 
 class StackSettings(ServiceSettings, MonitorSettings):

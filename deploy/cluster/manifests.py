@@ -117,17 +117,14 @@ def _mount(name: str, digest: str, files: list[str]) -> list[dict[str, Any]]:
         *({"key": file, "path": f"store/{digest}/{file}"} for file in files),
     ]
     volume = {"name": "models", "configMap": {"name": name, "items": items}}
+    path = "/spec/template/spec/volumes/0"
     return [
         _patch(
-            *(kind, workload),
+            *("Deployment", workload),
             {"op": "test", "path": f"{path}/name", "value": "models"},
             {"op": "replace", "path": path, "value": volume},
         )
-        for kind, workload, path in (
-            ("Deployment", "serving", "/spec/template/spec/volumes/0"),
-            ("Deployment", "monitor", "/spec/template/spec/volumes/0"),
-            ("CronJob", "monitor", "/spec/jobTemplate/spec/template/spec/volumes/0"),
-        )
+        for workload in ("serving", "monitor")
     ]
 
 

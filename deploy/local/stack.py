@@ -108,6 +108,7 @@ def programs(folder: Path, ports: Ports) -> list[Program]:
     asked = {f"WINDSOCK_{name.upper()}_PORT": str(getattr(ports, name)) for name in ("rest", "grpc", "metrics")}
     here = os.environ | {"WINDSOCK_ROOT": "."}  # they are started in the workspace's folder
     monitor = [*ours, "monitor", "serve", "--port", str(ports.monitor)]
+    watching = here | {"WINDSOCK_METRICS_URL": f"http://127.0.0.1:{ports.metrics}/metrics"}
     route = [
         alertmanager,
         f"--config.file={folder / 'alertmanager.yml'}",
@@ -117,7 +118,7 @@ def programs(folder: Path, ports: Ports) -> list[Program]:
     ]
     return [
         Program("service", [*ours, "serve"], ports.rest, "/v2/health/ready", here | asked, _scheme()),
-        Program("monitor", monitor, ports.monitor, "/metrics", here),
+        Program("monitor", monitor, ports.monitor, "/metrics", watching),
         Program("alerts", [*ours, "alerts", "--port", str(ports.alerts)], ports.alerts, "/", here),
         Program("alertmanager", route, ports.alertmanager, "/-/ready"),
         prometheus_program(folder, ports),
@@ -195,5 +196,6 @@ def guide(ports: Ports) -> str:
   Alertmanager   {at}:{ports.alertmanager}
   alerts         tail -f state/stack/alerts.log
 
-  Now `windsock replay --to 2013-07`, `windsock monitor --clock event`, `windsock dashboards render`.
+  Now `windsock replay --to 2013-07`, `windsock monitor --clock event`, `windsock dashboards render`. The monitor runs
+  by itself, too: by arrival, or with WINDSOCK_CLOCK=event by the replay's own clock.
   Ctrl-C ends it all."""

@@ -15,7 +15,7 @@ from web.charts import Line, line_chart
 from web.jinja import environment
 
 HEAT_FULL: Final = 0.5  # distance that gets the full colour
-NOT_RUN: Final = "the monitor has not run yet; in a cluster it does each hour, elsewhere `windsock monitor` runs it"
+NOT_RUN: Final = "the monitor has not run yet; its first run begins some seconds after the start, and takes a minute"
 LONGEST: Final = 28  # days of the window that the headline speaks of
 QUESTIONS: Final[dict[Question, str]] = {
     "paired": "worse than its reference scorer on the same rows",

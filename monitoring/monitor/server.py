@@ -1,10 +1,12 @@
-"""`windsock monitor serve`: the newest result as gauges and as a page, always there between the monitor's short runs.
+"""`windsock monitor serve`: the one long process of the monitor. It shows the newest result as gauges and as a page,
+and runs the job that makes it.
 
 A thread asks the database every few seconds, and every request is answered from what it saw last: a database that is
 unreachable or slow delays no scrape.
 """
 
 import logging
+import os
 import signal
 import socket
 import threading
@@ -13,15 +15,21 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import uvicorn
+from prometheus_client import generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from contracts.errors import Unavailable
+from contracts.objectives import load_objectives
 from contracts.reports import encode_report
+from contracts.settings import MonitorSettings, to_environment, variable
+from contracts.workspace import Workspace
+from monitoring.metrics.process import ProcessMetrics
 from monitoring.monitor import gauges, page, results
 from monitoring.monitor.results import Newest
+from monitoring.monitor.runs import Runs
 
 POLL_SECONDS: Final = 5.0
 STALE_SECONDS: Final = 30.0  # a question that takes longer counts as an unreachable database
@@ -86,12 +94,12 @@ class Poller:
             self.ask()
 
 
-def application(poller: Poller) -> Starlette:
+def application(poller: Poller, process: ProcessMetrics) -> Starlette:
     """Page, gauges, report and Evidently's pages, each made from what the poller saw last."""
 
     def metrics(_: Request) -> Response:
         text = gauges.text(poller.seen, datetime.now(UTC), unreachable=poller.lost, answers=poller.trouble is None)
-        return Response(text, headers={"Content-Type": PROMETHEUS})
+        return Response(text + generate_latest(process.registry), headers={"Content-Type": PROMETHEUS})
 
     def index(_: Request) -> Response:
         return HTMLResponse(page.render(poller.seen, poller.trouble, datetime.now(UTC)), headers=OURS)
@@ -119,24 +127,50 @@ def application(poller: Poller) -> Starlette:
     return Starlette(routes=[Route("/metrics", metrics), *shown, *health])
 
 
-def serve(host: str, port: int, database_url: str) -> None:
-    """Serve page and gauges until SIGTERM or Ctrl-C.
+def serve(settings: MonitorSettings) -> None:
+    """Serve page and gauges, and run the job every so often, until SIGTERM or Ctrl-C.
 
     Raises:
+        ParameterError: `objectives.yaml` names or sets what it may not.
         Unavailable: the port is taken, or the address is not of this machine.
     """
+    every = settings.every_seconds
+    if every is None:
+        every = load_objectives(Workspace(settings.root).objectives).monitor_every_hours * 3_600
+    host, port = settings.metrics_host, settings.monitor_port
     try:
         listening = socket.create_server((host, port), backlog=128)
     except OSError as error:
         raise Unavailable(
             f"`{host}:{port}` must be free, got: {error.strerror or error}; choose another with --host or --port"
         ) from error
-    poller = Poller(database_url)
+    poller, process = Poller(settings.database), ProcessMetrics()
     poller.ask()
     poller.start()
-    logger.info("The monitor's page is at http://%s:%d, its gauges at /metrics", *listening.getsockname()[:2])
+    runs = Runs(every, _of_job(settings), process)
+    if every:
+        runs.start()
+    often = f"it runs each {every:g} s" if every else "it is run by others"
+    logger.info(
+        "The monitor's page is at http://%s:%d, its gauges at /metrics; %s", *listening.getsockname()[:2], often
+    )
+    try:
+        _answer(listening, application(poller, process))
+    finally:
+        poller.stop()
+        if every:
+            runs.stop()
+
+
+def _of_job(settings: MonitorSettings) -> dict[str, str]:
+    """The environment of a run, which writes to the database alone: files are those of `windsock monitor`."""
+    return os.environ | to_environment(settings) | {variable(MonitorSettings, "no_files"): "1"}
+
+
+def _answer(listening: socket.socket, shown: Starlette) -> None:
+    """Answer requests until a signal ends it."""
     configuration = uvicorn.Config(
-        application(poller), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=3
+        shown, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=3
     )
     # uvicorn ends on these signals, and then raises them once more for the handlers that were set before.
     before: dict[int, Any] = {number: signal.signal(number, _nothing) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -144,7 +178,6 @@ def serve(host: str, port: int, database_url: str) -> None:
         with listening:
             uvicorn.Server(configuration).run(sockets=[listening])
     finally:
-        poller.stop()
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -20,6 +20,7 @@ from contracts.store.state import State
 from monitoring.boards.query import boards, panels, rule_queries
 from monitoring.metrics.declared import Metrics, MonitorMetrics
 from monitoring.metrics.log import LogMetrics
+from monitoring.metrics.process import ProcessMetrics
 from tasks.flights.schema import SCHEMA
 from tests.support.payloads import rows
 from tests.support.serving import Server
@@ -119,7 +120,8 @@ def _watched() -> MonitorMetrics:
 
 @needs_promtool
 def test_promtool_finds_nothing_to_say(service: Metrics) -> None:
-    text = generate_latest(service.registry) + generate_latest(_watched().registry)
+    registries = service.registry, _watched().registry, ProcessMetrics().registry
+    text = b"".join(map(generate_latest, registries))
     run = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
     assert (run.returncode, run.stdout + run.stderr) == (0, b"")
 
@@ -135,7 +137,11 @@ def test_promtool_finds_nothing_to_say_about_the_real_service(server: Server) ->
 
 
 def test_dashboards_and_rules_name_only_metrics_that_are_declared(service: Metrics) -> None:
-    declared = {name for registry in (service.registry, _watched().registry) for name, _, _ in _series(registry)}
+    declared = {
+        name
+        for registry in (service.registry, _watched().registry, ProcessMetrics().registry)
+        for name, _, _ in _series(registry)
+    }
     recorded = {name for name, _ in rule_queries() if ":" in name}
     asked = [target["expr"] for board in boards().values() for panel in panels(board) for target in panel["targets"]]
     asked += [expr for _, expr in rule_queries()]

@@ -101,7 +101,9 @@ def monitoring(folder: Path, at: Ports, server: Server, champion: Store) -> Iter
     model = ["--store", str(champion.store), "--public-key", str(champion.public_key)]
     write_past(server.database_url, champion.digest)
     subprocess.run([*monitor, *where, *model], cwd=folder, check=True)
-    program = Program("monitor", [*monitor, "serve", "--port", str(at.monitor), *where], at.monitor, "/metrics")
+    program = Program(
+        "monitor", [*monitor, "serve", "--every", "0", "--port", str(at.monitor), *where], at.monitor, "/metrics"
+    )
     with one_running(program, folder, folder) as process:
         yield
     assert process.returncode == 0

@@ -43,7 +43,7 @@ def test_the_model_travels_byte_for_byte(root: Path, artifact_store: Store) -> N
     assert held == {"champion": f"{artifact_store.digest}\n".encode()} | {
         p.name: p.read_bytes() for p in folder.iterdir()
     }
-    for workload in ("Deployment/serving", "Deployment/monitor", "CronJob/monitor"):
+    for workload in ("Deployment/serving", "Deployment/monitor"):
         volume = pod_specs(told)[workload]["volumes"][0]["configMap"]
         assert volume["name"] == name
         paths = {item["key"]: item["path"] for item in volume["items"]}

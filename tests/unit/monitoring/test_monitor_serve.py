@@ -35,7 +35,7 @@ from monitoring.monitor.server import LOST_SECONDS, STALE_SECONDS, Poller
 from tasks.flights.schema import SCHEMA
 from tests.support.serving import free_ports, wait_until
 from tests.support.tiny import PROMISED
-from tests.unit.monitoring.conftest import World, make_world, recently
+from tests.unit.monitoring.conftest import FEW, World, make_world, recently
 
 RULES = Path(__file__).parents[3] / "deploy/observability/rules/alerts.yml"
 NAMES = SCHEMA.names
@@ -370,9 +370,10 @@ def test_an_unreachable_database_is_one_sentence(world: World) -> None:
 
 
 @contextmanager
-def serving(folder: Path, database: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def serving(folder: Path, database: str, every: str = "0") -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     (port,) = free_ports(1)
     command = [sys.executable, "-m", "cli", "monitor", "serve", "--port", str(port), "--database", database]
+    command += ["--every", every, "--store", str(folder / "store"), "--public-key", str(folder / "signing.pub")]
     with one_running(Program("serve", command, port, "/healthz"), folder, folder) as process:
         yield f"http://127.0.0.1:{port}", process
 
@@ -407,6 +408,36 @@ def test_it_serves_and_sees_a_new_result_and_ends(busy: World) -> None:
         assert ask(f"{at}/monitoring/1999-01.html")[0] == 404
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
+
+
+def runs(at: str) -> dict[str, float]:
+    found = read(ask(f"{at}/metrics")[1])
+    return {outcome: found[f"windsock_monitor_runs_total/{outcome}"] for outcome in ("ok", "failed")}
+
+
+def test_it_runs_the_monitor_again_and_again_and_keeps_its_files_to_itself(world: World) -> None:
+    world.log(world.flights("f", recently(hours=1), FEW, None))
+    with serving(world.root, world.database, every="1s") as (at, process):
+        assert runs(at)["ok"] == 0
+        wait_until(lambda: runs(at)["ok"] >= 2, "it must run, and run again", 60)
+        found = read(ask(f"{at}/metrics")[1])
+        assert 0 < found["windsock_monitor_run_seconds"] < 60
+        wait_until(lambda: ask(f"{at}/report.json")[0] == 200, "the result must be shown", 30)
+        assert json.loads(ask(f"{at}/report.json")[1])["window"]["rows"] == FEW
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    assert not (world.root / "reports").exists(), "files of the workspace are written by hand"
+
+
+def test_a_run_that_fails_is_counted_and_takes_nothing_away(world: World) -> None:
+    (world.root / "store/champion").unlink()
+    with serving(world.root, world.database, every="1s") as (at, _):
+        wait_until(lambda: runs(at)["failed"] >= 2, "it must try again", 60)
+        assert runs(at)["ok"] == 0
+        assert ask(f"{at}/")[0] == 200
+    log = (world.root / "serve.log").read_text()
+    assert "the monitor's run failed: status 1; tried again in" in log
+    assert "must name the released model" in log
 
 
 def test_it_serves_with_an_unreachable_database(tmp_path: Path) -> None:
