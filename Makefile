@@ -82,10 +82,11 @@ examples: install ## Write docs/examples/ anew, from the schema of the flights
 dashboards-test: install ## Every query of every panel and rule on a live service, and an incident from alarm to all-clear (4 minutes)
 	python -m pytest -m live
 
-compose-env: ## Passwords and your user id for compose.yaml, into .env; an existing one is kept
+compose-env: install ## Passwords and your user id for compose.yaml, into .env, and the prober's token; existing ones are kept
 	@test -e .env || { umask 077; printf 'WINDSOCK_UID=%s\nWINDSOCK_GID=%s\nPOSTGRES_PASSWORD=%s\nGRAFANA_PASSWORD=%s\n' \
 	  "$$(id -u)" "$$(id -g)" "$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(24))')" \
 	  "$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(12))')" > .env; }
+	@test -e secrets/probe-token || { umask 077; windsock tokens add probe --scope probe --rows-per-second 5 > secrets/probe-token; }
 	@mkdir -p state/compose; echo "Grafana: user admin, password in .env"
 
 ui: install ## Open MLflow on http://127.0.0.1:5000

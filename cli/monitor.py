@@ -49,11 +49,16 @@ def monitor(context: click.Context, settings: MonitorSettings) -> None:
     monitor_every="every",
     database_url="database",
     metrics_url="metrics",
+    probe_url="probe",
+    probe_token_file="probe-token-file",  # noqa: S106 - an option's name
     metrics_host="host",
     monitor_port="port",
 )
 def monitor_serve(settings: MonitorSettings) -> None:
-    """Run the monitor every so often, and show its newest report: a page, and gauges at /metrics, with their age."""
+    """Run the monitor every so often, and show its newest report: a page, and gauges at /metrics, with their age.
+
+    With --probe it asks the service again and again, as a caller does, and says in gauges whether it answers.
+    """
     from monitoring.monitor.server import serve as run
 
     run(settings)

@@ -19,4 +19,4 @@ def stack(settings: StackSettings) -> None:
 
     ports = {name: getattr(settings, f"{name}_port") for name in Ports.__dataclass_fields__}
     rules = texts(load_objectives(Workspace(settings.root).objectives))
-    sys.exit(run(settings.root, Ports(**ports), rules))
+    sys.exit(run(settings, Ports(**ports), rules))

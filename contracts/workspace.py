@@ -83,6 +83,10 @@ class Workspace:
         return self.secrets / "token"
 
     @property
+    def probe_token(self) -> Path:
+        return self.secrets / "probe-token"
+
+    @property
     def tokens(self) -> Path:
         return self.secrets / "tokens.json"
 

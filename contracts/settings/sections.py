@@ -188,6 +188,12 @@ class MonitorSettings(LogSettings, StoreSettings):
     """`windsock monitor` and what watches beside it."""
 
     metrics_url: str = Field("", description="Address of the service's metrics, for its error counts; empty is none.")
+    probe_url: str = Field(
+        "", description="Address of the service's REST as callers have it, to be asked again and again; empty is none."
+    )
+    probe_token_file: Path = Field(
+        _HERE.probe_token, description="Token of scope probe, in the plain; read again at each question."
+    )
     clock: Literal["arrival", "event"] = Field(
         "arrival",
         description="Which instant is a row's time for what is watched: its arrival; or, in a replay, the caller's.",

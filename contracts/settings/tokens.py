@@ -18,10 +18,14 @@ from contracts.errors import NotFound, ParameterError
 from contracts.files import write_atomic
 
 # predict: scores rows. label: delivers outcomes. admin: reads what the service says of itself without either.
-Scope = Literal["predict", "label", "admin"]
+# probe: scores rows that are not logged and count nowhere, so that asking whether the service answers leaves no trace.
+Scope = Literal["predict", "label", "admin", "probe"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
+ORDINARY: Final[tuple[Scope, ...]] = ("predict", "label", "admin")  # what a caller may do whose rows are logged
 MIN_LENGTH: Final = 16  # characters; what we make has 43
 _DEFAULT: Final = "default"  # name of the token that is made first
+_PROBE: Final = "probe"  # name of the prober's
+PROBE_ROWS: Final = 5.0  # a second, of the prober's token: what is not logged must not be much
 
 
 class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,6 +34,7 @@ class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         name: stands in logs and in the prediction log.
         sha256: of the token, in hex. A token is 256 random bits, so a plain hash cannot be guessed back.
+        scopes: probe stands alone: no other rows may go unlogged.
         rows_per_second: quota; None is none. A worker process counts for itself.
     """
 
@@ -37,6 +42,10 @@ class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
     scopes: Annotated[tuple[Scope, ...], Meta(min_length=1)]
     rows_per_second: Annotated[float, Meta(gt=0)] | None = None
+
+    def __post_init__(self) -> None:
+        if "probe" in self.scopes and self.scopes != ("probe",):
+            raise ValueError(f"the scope probe must stand alone, got {' and '.join(self.scopes)}")
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -96,7 +105,7 @@ def read_tokens(path: Path) -> tuple[Token, ...]:
         ParameterError: no readable file, or one that is not as `windsock tokens` writes it.
     """
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=_File).tokens
+        found = from_file(path.read_bytes())
     except (OSError, msgspec.DecodeError) as error:  # a ValidationError is one, too
         raise ParameterError(
             f"the tokens file `{path}` must be as `windsock tokens add` writes it, got: {error}; correct it"
@@ -119,9 +128,10 @@ def add_token(path: Path, name: str, scopes: tuple[Scope, ...], rows_per_second:
             raise ParameterError(f"`name` must be new, got {name!r}; remove that one, or choose another name")
         try:
             tokens.append(msgspec.convert(msgspec.to_builtins(_token(plain, name, scopes, rows_per_second)), Token))
-        except msgspec.ValidationError as error:
+        except (ValueError, msgspec.ValidationError) as error:
             raise ParameterError(
-                f"a token must have a name of a-z, 0-9, `.`, `_`, `-` and a quota above 0, got: {error}; correct it"
+                "a token must have a name of a-z, 0-9, `.`, `_`, `-`, fitting scopes and a quota above 0, "
+                f"got: {error}; correct it"
             ) from error
     return plain
 
@@ -142,14 +152,48 @@ def remove_token(path: Path, name: str) -> None:
         del tokens[names.index(name)]
 
 
+def ensure_probe_token(probe_token_file: Path, tokens_file: Path) -> None:
+    """See to it that the prober has a token that the service knows: in the plain in `probe_token_file` (0600).
+
+    Raises:
+        ParameterError: a file that cannot be read or written.
+    """
+    known = {one.sha256: one.name for one in read_tokens(tokens_file)}
+    if probe_token_file.exists() and probe_token(read_token(probe_token_file)).sha256 in known:
+        return
+    if _PROBE in known.values():  # the plain one is lost, and kept nowhere else
+        remove_token(tokens_file, _PROBE)
+    plain = add_token(tokens_file, _PROBE, ("probe",), PROBE_ROWS)
+    try:
+        write_atomic(probe_token_file, f"{plain}\n".encode(), mode=0o600)
+    except OSError as error:
+        raise ParameterError(
+            f"the token file `{probe_token_file}` must take writes, got: {error.strerror}; correct its folder"
+        ) from error
+
+
 def default_token(plain: str) -> Token:
-    """What is known of the plain token of an installation: every scope, and no quota."""
-    return _token(plain, _DEFAULT, SCOPES, None)
+    """What is known of the plain token of an installation: every scope of an ordinary caller, and no quota."""
+    return _token(plain, _DEFAULT, ORDINARY, None)
+
+
+def probe_token(plain: str) -> Token:
+    """What is known of the prober's token."""
+    return _token(plain, _PROBE, ("probe",), PROBE_ROWS)
 
 
 def hash_token(plain: bytes) -> bytes:
     """SHA-256, 32 bytes."""
     return hashlib.sha256(plain).digest()
+
+
+def from_file(content: bytes) -> tuple[Token, ...]:
+    """The tokens in the content of a `tokens_file`.
+
+    Raises:
+        msgspec.DecodeError: it is none.
+    """
+    return msgspec.json.decode(content, type=_File).tokens
 
 
 def to_file(tokens: list[Token]) -> bytes:

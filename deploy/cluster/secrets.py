@@ -8,7 +8,15 @@ from pathlib import Path
 
 from contracts.errors import Unavailable
 from contracts.files import write_atomic
-from contracts.settings.tokens import default_token, ensure_token, read_token, read_tokens, to_file
+from contracts.settings.tokens import (
+    default_token,
+    ensure_token,
+    from_file,
+    probe_token,
+    read_token,
+    read_tokens,
+    to_file,
+)
 from contracts.workspace import Workspace
 from deploy.cluster.cluster import NAMESPACE
 from deploy.cluster.subprocesses import Kubectl
@@ -19,7 +27,8 @@ logger = logging.getLogger(__name__)
 def ensure_secrets(kubectl: Kubectl, workspace: Workspace, grafana: bool = False) -> None:
     """Make what is missing of the database's password, the service's tokens, and Grafana's password if wanted.
 
-    The pods get `service-tokens`: hashes. `service-token`, one of them in the plain, is for who asks the service.
+    The pods get `service-tokens`: hashes. `service-token`, one of them in the plain, is for who asks the service, and
+    `probe-token` for the monitor's prober.
     """
     token_file = workspace.token
     present = kubectl("get", "secrets", "--namespace", NAMESPACE, "--output", "name").split()
@@ -33,9 +42,25 @@ def ensure_secrets(kubectl: Kubectl, workspace: Workspace, grafana: bool = False
     else:
         ensure_token(token_file, workspace.tokens)
         _create(kubectl, "service-token", {"token": read_token(token_file)})
-    if "secret/service-tokens" not in present:
-        known = hashes(read_secret(kubectl, "service-token", "token"), workspace.tokens)
-        _create(kubectl, "service-tokens", {"tokens.json": known})
+    known = "secret/service-tokens" in present
+    probed = "secret/probe-token" in present
+    if known and probed:
+        return
+    plain = read_secret(kubectl, "probe-token", "token") if probed else secrets.token_urlsafe(32)
+    if known:
+        tokens = with_probe(read_secret(kubectl, "service-tokens", "tokens.json"), plain)
+        kubectl("replace", "-f", "-", stdin=_manifest("service-tokens", {"tokens.json": tokens}))
+    else:
+        tokens = with_probe(hashes(read_secret(kubectl, "service-token", "token"), workspace.tokens), plain)
+        _create(kubectl, "service-tokens", {"tokens.json": tokens})
+    if not probed:
+        _create(kubectl, "probe-token", {"token": plain})
+
+
+def with_probe(tokens: str, plain: str) -> str:
+    """The content of a tokens file, with this token as the prober's, in the place of a former one."""
+    token = probe_token(plain)
+    return to_file([*(one for one in from_file(tokens.encode()) if one.name != token.name), token]).decode()
 
 
 def hashes(plain: str, tokens_file: Path) -> str:
@@ -94,10 +119,14 @@ def _keep_token(kubectl: Kubectl, token_file: Path) -> None:
 
 
 def _create(kubectl: Kubectl, name: str, values: dict[str, str]) -> None:
+    kubectl("create", "-f", "-", stdin=_manifest(name, values))
+
+
+def _manifest(name: str, values: dict[str, str]) -> bytes:
     manifest = {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": name, "namespace": NAMESPACE, "labels": {"app.kubernetes.io/part-of": "windsock"}},
         "stringData": values,
     }
-    kubectl("create", "-f", "-", stdin=json.dumps(manifest).encode())
+    return json.dumps(manifest).encode()

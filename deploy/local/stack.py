@@ -19,6 +19,7 @@ from typing import Final
 from contracts.files import write_atomic
 from contracts.settings import StackSettings, variable
 from contracts.settings.ports import check_free
+from contracts.settings.tokens import ensure_probe_token, ensure_token
 from contracts.workspace import Workspace
 from deploy.local.processes import Program, find_binary, one_running
 
@@ -101,14 +102,19 @@ def configure(
         write_atomic(folder / f"targets/{job}.yml", target.encode())
 
 
-def programs(folder: Path, ports: Ports) -> list[Program]:
-    """The stack's programs, in the order in which they start; they end in the opposite order."""
+def programs(folder: Path, ports: Ports, *, probed: bool = False) -> list[Program]:
+    """The stack's programs, in the order in which they start; they end in the opposite order.
+
+    Args:
+        probed: whether the monitor asks the service, with the workspace's token for it.
+    """
     _, alertmanager = find_binaries()
     ours = [sys.executable, "-m", "cli"]
     asked = {f"WINDSOCK_{name.upper()}_PORT": str(getattr(ports, name)) for name in ("rest", "grpc", "metrics")}
     here = os.environ | {"WINDSOCK_ROOT": "."}  # they are started in the workspace's folder
+    probing = {"WINDSOCK_PROBE_URL": f"{_scheme()}://127.0.0.1:{ports.rest}"} if probed else {}
     monitor = [*ours, "monitor", "serve", "--port", str(ports.monitor)]
-    watching = here | {"WINDSOCK_METRICS_URL": f"http://127.0.0.1:{ports.metrics}/metrics"}
+    watching = here | {"WINDSOCK_METRICS_URL": f"http://127.0.0.1:{ports.metrics}/metrics"} | probing
     route = [
         alertmanager,
         f"--config.file={folder / 'alertmanager.yml'}",
@@ -137,7 +143,7 @@ def prometheus_program(folder: Path, ports: Ports) -> Program:
 
 @contextmanager
 def running(
-    root: Path, ports: Ports, rules: Mapping[str, str] | None = None
+    settings: StackSettings, ports: Ports, rules: Mapping[str, str] | None = None
 ) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
     """Start all of it, wait until it is ready, and end it on the way out, whatever happens.
 
@@ -147,20 +153,25 @@ def running(
     Raises:
         Unavailable: a binary or a port cannot be had (nothing was started), or a program does not become ready.
     """
-    folder = Workspace(root.resolve()).state / "stack"
-    wanted = programs(folder, ports)
+    folder = Workspace(settings.root.resolve()).state / "stack"
+    # Without tokens nobody is known as a prober, and the address of a certificate is for people to name.
+    probed = settings.auth and settings.tls_certificate is None
+    wanted = programs(folder, ports, probed=probed)
     check_ports(ports)
     configure(folder, ports, rules=rules)
+    if probed:
+        ensure_token(settings.token_file, settings.tokens_file)
+        ensure_probe_token(settings.probe_token_file, settings.tokens_file)
     with ExitStack() as ends:
-        yield {program.name: ends.enter_context(one_running(program, root, folder)) for program in wanted}
+        yield {program.name: ends.enter_context(one_running(program, settings.root, folder)) for program in wanted}
 
 
-def run(root: Path, ports: Ports, rules: Mapping[str, str] | None = None) -> int:
+def run(settings: StackSettings, ports: Ports, rules: Mapping[str, str] | None = None) -> int:
     """Run the stack. Returns 0 after Ctrl-C or SIGTERM, 1 when a program ended by itself."""
     asked: list[int] = []
     before = {number: signal.signal(number, _note(asked)) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with running(root, ports, rules) as started:
+        with running(settings, ports, rules) as started:
             logger.info("%s", guide(ports))
             while not asked:
                 for name, process in started.items():

@@ -17,8 +17,9 @@ def alerts(objectives: Objectives) -> RuleFile:
         "critical wakes somebody, warning waits for the morning, info is read by who looks, none is the heartbeat."
     )
     service = (
-        _service_down(), _instance_down(), _nothing_arrives(), _callers_refused(), _high_error_rate(objectives),
-        _high_latency(objectives), _model_refused(), _companion_down(), _spool_old(objectives), _database_down(),
+        _service_down(), _probe_fails(), _instance_down(), _nothing_arrives(), _callers_refused(),
+        _high_error_rate(objectives), _high_latency(objectives), _model_refused(), _companion_down(),
+        _spool_old(objectives), _database_down(),
     )  # fmt: skip
     data = (_labels_late(objectives), _data_stale(objectives))
     return RuleFile(
@@ -43,6 +44,22 @@ def _service_down() -> Alert:
         summary="No instance of the service answers its metrics port.",
         description="Prometheus reaches no instance of {{ $labels.job }}, for a minute or longer. Predictions are "
         "probably not answered.",
+    )
+
+
+def _probe_fails() -> Alert:
+    return Alert(
+        "ProbeFails",
+        why="Whatever lies between callers and an answer: names, policies, gateways, certificates, tokens. The prober "
+        "asks each 15 s, so these are four that failed; a rollout fails none. Without a prober there is no series, and "
+        "this is silent.",
+        expr="windsock_probe_success == 0",
+        wait="1m",
+        severity="critical",
+        summary="A caller gets no answer from the service.",
+        description="The prober of {{ $labels.instance }} asks over {{ $labels.protocol }} as a caller does, and gets "
+        "no score. Its log says what it got instead.",
+        keep="2m",
     )
 
 

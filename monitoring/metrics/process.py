@@ -1,4 +1,4 @@
-"""What `windsock monitor serve` counts of itself: how its runs ended. It lasts as long as the process does."""
+"""What `windsock monitor serve` counts itself: how its runs ended, and how the service answers its probes."""
 
 import math
 from typing import Final, Literal, get_args
@@ -10,7 +10,7 @@ OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 
 
 class ProcessMetrics:
-    """Metrics of the process, in a registry of its own."""
+    """Metrics of the process, in a registry of its own. Probes have no series before the first one."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -20,3 +20,12 @@ class ProcessMetrics:
         what = "How long the newest run of the monitor's job took; NaN: none has ended."
         self.run_seconds = Gauge("windsock_monitor_run_seconds", what, registry=self.registry)
         self.run_seconds.set(math.nan)
+        what = "Whether the newest probe got a score through the front door; NaN: none could be sent."
+        self._success = Gauge("windsock_probe_success", what, ["protocol"], registry=self.registry)
+        what = "How long the newest probe took, whatever came of it."
+        self._seconds = Gauge("windsock_probe_seconds", what, ["protocol"], registry=self.registry)
+
+    def probed(self, success: float, seconds: float = math.nan) -> None:
+        """A probe ended. NaN is unknown."""
+        self._success.labels("rest").set(success)
+        self._seconds.labels("rest").set(seconds)

@@ -1,5 +1,5 @@
 """`windsock monitor serve`: the one long process of the monitor. It shows the newest result as gauges and as a page,
-and runs the job that makes it.
+runs the job that makes it, and probes the service.
 
 A thread asks the database every few seconds, and every request is answered from what it saw last: a database that is
 unreachable or slow delays no scrape.
@@ -24,10 +24,13 @@ from starlette.routing import Route
 from contracts.errors import Unavailable
 from contracts.objectives import load_objectives
 from contracts.reports import encode_report
+from contracts.schema import Schema
 from contracts.settings import MonitorSettings, to_environment, variable
+from contracts.store import load_champion
 from contracts.workspace import Workspace
 from monitoring.metrics.process import ProcessMetrics
 from monitoring.monitor import gauges, page, results
+from monitoring.monitor.prober import Prober
 from monitoring.monitor.results import Newest
 from monitoring.monitor.runs import Runs
 
@@ -147,9 +150,9 @@ def serve(settings: MonitorSettings) -> None:
     poller, process = Poller(settings.database), ProcessMetrics()
     poller.ask()
     poller.start()
-    runs = Runs(every, _of_job(settings), process)
-    if every:
-        runs.start()
+    others = _others(settings, every, process)
+    for other in others:
+        other.start()
     often = f"it runs each {every:g} s" if every else "it is run by others"
     logger.info(
         "The monitor's page is at http://%s:%d, its gauges at /metrics; %s", *listening.getsockname()[:2], often
@@ -158,8 +161,20 @@ def serve(settings: MonitorSettings) -> None:
         _answer(listening, application(poller, process))
     finally:
         poller.stop()
-        if every:
-            runs.stop()
+        for other in others:
+            other.stop()
+
+
+def _others(settings: MonitorSettings, every: float, process: ProcessMetrics) -> list[Runs | Prober]:
+    """What this process does beside answering."""
+    found: list[Runs | Prober] = []
+    if settings.probe_url:
+
+        def schema() -> Schema:
+            return load_champion(settings.store, settings.public_key).schema
+
+        found.append(Prober(settings.probe_url, settings.probe_token_file, schema, process))
+    return [*found, Runs(every, _of_job(settings), process)] if every else found
 
 
 def _of_job(settings: MonitorSettings) -> dict[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from contracts.errors import Forbidden, Overloaded, ParameterError, Unauthenticated
-from contracts.settings.tokens import Scope, Token, hash_token, read_tokens
+from contracts.settings.tokens import ORDINARY, Scope, Token, hash_token, read_tokens
 
 logger = logging.getLogger(__name__)
 
@@ -19,16 +19,18 @@ Need = Scope | Literal["read", "any"]
 
 
 class Caller:
-    """Who asks. `name` is the token's; "" where no token is asked for."""
+    """Who asks. `name` is the token's; "" where no token is asked for. `probe`: its rows are not logged."""
 
-    __slots__ = ("_level", "_lock", "_rate", "_then", "granted", "name", "token")
+    __slots__ = ("_level", "_lock", "_rate", "_then", "granted", "name", "probe", "token")
 
     def __init__(self, token: Token | None) -> None:
         self.token = token
         self.name = "" if token is None else token.name
-        scopes: tuple[Scope, ...] = ("predict", "label", "admin") if token is None else token.scopes
+        scopes: tuple[Scope, ...] = ORDINARY if token is None else token.scopes
+        self.probe = "probe" in scopes
         reads: set[Need] = {"any", "read"} if {"predict", "admin"} & set(scopes) else {"any"}
-        self.granted: frozenset[Need] = frozenset(reads | set(scopes))
+        predicts: set[Need] = {"predict"} if self.probe else set()
+        self.granted: frozenset[Need] = frozenset(reads | predicts | set(scopes))
         self._rate = None if token is None else token.rows_per_second
         self._level = self._rate or 0.0
         self._then = time.monotonic()

@@ -50,6 +50,7 @@ class PredictionRequest:
         caller: name of the token; "": no token is asked for.
         version: of the model that is asked for; "": any.
         key: chooses between champion and challenger, the same one for the same key; "": the id.
+        probe: asks whether the service answers; it is not logged.
     """
 
     protocol: Protocol
@@ -61,6 +62,7 @@ class PredictionRequest:
     caller: str = ""
     version: str = ""
     key: str = ""
+    probe: bool = False
 
     def __post_init__(self) -> None:
         if self.id:

@@ -94,6 +94,7 @@ class Infer:
             seen.request_id = message.id
             check_model(self._predictor, message.model_name, message.model_version)
             request = decode(message, self._tensors, seen.started, caller.name)
+            request.probe = caller.probe
             caller.take(len(request.numeric))
             check_awaited(context)
             seen.answer = self._predictor.predict(request)

@@ -33,7 +33,7 @@ class Answers:
         decoded = json_infer.decode(call.body, header_length, self._tensors, call.started)
         call.request_id = decoded.request.id
         call.caller.take(len(decoded.request.numeric))
-        decoded.request.caller = call.caller.name
+        decoded.request.caller, decoded.request.probe = call.caller.name, call.caller.probe
         decoded.request.version = call.version
         answer = predictor.predict(decoded.request)
         body, json_length = json_infer.encode(decoded, answer)
@@ -60,6 +60,7 @@ class Answers:
             call.started,
             call.caller.name,
             key=decoded.key,
+            probe=call.caller.probe,
         )
         answer = self._predictor.predict(request)
         return Reply(200, encode_answer(answer), answer=answer)

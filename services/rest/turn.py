@@ -101,7 +101,7 @@ class Turn:
             reply = self._refuse(caller, "", "", started)
             self._wait(_Waiting(connection, path, NOBODY, b"", started, None, parent, reply))
             return
-        quick = path.decode(body)
+        quick = None if caller.probe else path.decode(body)  # what is not logged goes alone
         waiting = _Waiting(connection, path, caller, body, started, quick, parent)
         if quick is not None:
             try:

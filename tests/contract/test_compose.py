@@ -45,7 +45,8 @@ def test_composes_own_schema_accepts_it(tmp_path_factory: pytest.TempPathFactory
 
 
 def test_every_file_that_it_mounts_is_there() -> None:
-    made = {"./artifacts/store", "./secrets/signing.pub", "./secrets/tokens.json", "./state/compose"}  # by `make demo`
+    made = {"./artifacts/store", "./secrets/signing.pub", "./secrets/tokens.json"}  # by `make demo`
+    made |= {"./secrets/probe-token", "./state/compose"}  # by `make compose-env`
     for name, service in SERVICES.items():
         for volume in service.get("volumes", []):
             source = volume["source"] if isinstance(volume, dict) else volume.split(":")[0]

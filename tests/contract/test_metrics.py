@@ -118,9 +118,16 @@ def _watched() -> MonitorMetrics:
     return metrics
 
 
+def _process() -> ProcessMetrics:
+    """The long process's, with a prober."""
+    metrics = ProcessMetrics()
+    metrics.probed(1.0, 0.01)
+    return metrics
+
+
 @needs_promtool
 def test_promtool_finds_nothing_to_say(service: Metrics) -> None:
-    registries = service.registry, _watched().registry, ProcessMetrics().registry
+    registries = service.registry, _watched().registry, _process().registry
     text = b"".join(map(generate_latest, registries))
     run = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
     assert (run.returncode, run.stdout + run.stderr) == (0, b"")
@@ -139,7 +146,7 @@ def test_promtool_finds_nothing_to_say_about_the_real_service(server: Server) ->
 def test_dashboards_and_rules_name_only_metrics_that_are_declared(service: Metrics) -> None:
     declared = {
         name
-        for registry in (service.registry, _watched().registry, ProcessMetrics().registry)
+        for registry in (service.registry, _watched().registry, _process().registry)
         for name, _, _ in _series(registry)
     }
     recorded = {name for name, _ in rule_queries() if ":" in name}

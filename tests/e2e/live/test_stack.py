@@ -43,6 +43,8 @@ def test_the_stack_is_up_is_seen_and_ends(tmp_path: Path, artifact_store: Store)
             return {target["labels"]["job"]: target["health"] for target in targets}
 
         wait_until(lambda: health() == dict.fromkeys(JOBS, "up"), "Prometheus must see all of it")
+        success = f"http://127.0.0.1:{at.prometheus}/api/v1/query?query=windsock_probe_success"
+        wait_until(lambda: [v["value"][1] for v in fetch(success)["data"]["result"]] == ["1"], "the prober is answered")
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0, log.read_text()
         assert not [child for child in children if child.is_running()]

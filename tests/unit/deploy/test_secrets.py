@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from contracts.settings.tokens import add_token, read_token
+from contracts.settings.tokens import add_token, default_token, read_token, to_file
 from contracts.workspace import Workspace
 from deploy.cluster.secrets import ensure_secrets
 from services.core.auth import Guard
@@ -18,7 +18,8 @@ class Server:
         self.secrets: dict[str, dict[str, str]] = {}
 
     def __call__(self, *words: str, stdin: bytes = b"") -> str:
-        if words[0] == "create":
+        if words[0] in ("create", "replace"):
+            assert (json.loads(stdin)["metadata"]["name"] in self.secrets) == (words[0] == "replace")
             manifest = json.loads(stdin)
             self.secrets[manifest["metadata"]["name"]] = manifest["stringData"]
             return ""
@@ -62,3 +63,24 @@ def test_a_cluster_that_had_the_plain_token_alone_goes_on_with_it(tmp_path: Path
     ensure(server, workspace)
     assert read_token(workspace.token) == "the-token-of-an-older-cluster"
     assert known(server, tmp_path).check(b"Bearer the-token-of-an-older-cluster", "predict").name == "default"
+
+
+def test_the_prober_s_token_is_made_once_and_known_to_the_service(tmp_path: Path) -> None:
+    """In a cluster from before probers, too; and where the tokens were made anew."""
+    workspace, server = Workspace(tmp_path), Server()
+    server.secrets["service-token"] = {"token": "the-token-of-an-older-cluster"}
+    server.secrets["service-tokens"] = {
+        "tokens.json": to_file([default_token("the-token-of-an-older-cluster")]).decode()
+    }
+    ensure(server, workspace)
+    plain = server.secrets["probe-token"]["token"]
+
+    def probes() -> bool:
+        return known(server, tmp_path).check(f"Bearer {plain}".encode(), "predict").probe
+
+    assert probes()
+    assert not known(server, tmp_path).check(b"Bearer the-token-of-an-older-cluster", "predict").probe
+    del server.secrets["service-tokens"]
+    ensure(server, workspace)
+    assert server.secrets["probe-token"]["token"] == plain
+    assert probes()

@@ -21,17 +21,18 @@ _SCRIPT = """
 import logging, sys
 from pathlib import Path
 from contracts.errors import Unavailable
+from contracts.settings import StackSettings, load
 from deploy.local import stack
 ports = stack.Ports(*map(int, sys.argv[2:9]))
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 serve = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1"]
 broken = [sys.executable, "-c", "raise SystemExit('it must be Tuesday')"]
-stack.programs = lambda folder, ports: [
+stack.programs = lambda folder, ports, probed: [
     stack.Program("one", [*serve, str(ports.rest)], ports.rest, "/", {}),
     stack.Program("two", broken if sys.argv[9] == "broken" else [*serve, str(ports.grpc)], ports.grpc, "/", {}),
 ]
 try:
-    sys.exit(stack.run(Path(sys.argv[1]), ports))
+    sys.exit(stack.run(load(StackSettings, root=Path(sys.argv[1])), ports))
 except Unavailable as error:
     sys.exit(str(error))
 """
@@ -126,3 +127,13 @@ def test_a_service_with_a_certificate_is_waited_for_over_tls(monkeypatch: pytest
     found = {program.name: program.scheme for program in stack.programs(tmp_path, Ports())}
     assert found == schemes | {"service": "https"}
     assert f"https://127.0.0.1:{Ports().rest}/docs" in stack.guide(Ports())
+
+
+def test_the_monitor_probes_the_service_of_the_stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(stack, "find_binary", lambda *names: names[0])
+
+    def address(probed: bool) -> str | None:
+        found = {program.name: program for program in stack.programs(tmp_path, Ports(rest=4321), probed=probed)}
+        return (found["monitor"].environment or {}).get("WINDSOCK_PROBE_URL")
+
+    assert (address(True), address(False)) == ("http://127.0.0.1:4321", None)
