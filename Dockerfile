@@ -159,6 +159,7 @@ COPY monitoring/expected /opt/windsock/app/monitoring/expected
 COPY monitoring/detectors /opt/windsock/app/monitoring/detectors
 COPY monitoring/watch /opt/windsock/app/monitoring/watch
 COPY monitoring/monitor /opt/windsock/app/monitoring/monitor
+COPY monitoring/receiver /opt/windsock/app/monitoring/receiver
 COPY web /opt/windsock/app/web
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/windsock/app
 

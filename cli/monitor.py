@@ -65,12 +65,15 @@ def monitor_serve(settings: MonitorSettings) -> None:
 
 
 @click.command()
-@command(MonitorSettings, alerts_port="port")
+@command(MonitorSettings, "watchdog_seconds", alerts_host="host", alerts_port="port")
 def alerts(settings: MonitorSettings) -> None:
-    """Receive Alertmanager's webhook and write each alert to the log. Your pager goes here."""
-    from monitoring.monitor.webhook import receive
+    """Receive Alertmanager's webhook and write each alert to the log. Your pager goes here.
 
-    receive(settings.alerts_port)
+    It raises an alarm of its own when the Watchdog does not come any more: in the log, and as 503 at /heartbeat.
+    """
+    from monitoring.receiver.webhook import receive
+
+    receive(settings.alerts_host, settings.alerts_port, settings.watchdog_seconds)
 
 
 @click.group()

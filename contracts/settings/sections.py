@@ -204,7 +204,15 @@ class MonitorSettings(LogSettings, StoreSettings):
     )
     metrics_host: Address = Field("127.0.0.1", description="IP address of page and gauges; they need no token.")
     monitor_port: Port = Field(3003, description="Port of page and gauges.")
-    alerts_port: Port = Field(3004, description="Port of the receiver of alerts, on 127.0.0.1.")
+    alerts_host: Address = Field("127.0.0.1", description="IP address of the receiver of alerts.")
+    alerts_port: Port = Field(3004, description="Port of the receiver of alerts.")
+    alerts_url: str = Field(
+        "",
+        description="Address of the receiver, for the monitor's page to say when no alarm can arrive; empty is none.",
+    )
+    watchdog_seconds: float = Field(
+        300, ge=1, description="Without a Watchdog, which comes each minute, after which the receiver raises an alarm."
+    )
     prometheus_port: Port = Field(9090, description="Port of Prometheus, on 127.0.0.1.")
     alertmanager_port: Port = Field(9093, description="Port of Alertmanager, on 127.0.0.1.")
 

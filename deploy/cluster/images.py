@@ -35,6 +35,7 @@ CONTENT: Final = {
             "monitoring/hours",
             "monitoring/scorer",
             "monitoring/monitor",
+            "monitoring/receiver",
             "monitoring/watch",
             "web",
         ),

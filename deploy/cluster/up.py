@@ -31,6 +31,7 @@ ROLLOUTS: Final = (
     "deployment/serving",
     "statefulset/prometheus",
     "statefulset/alertmanager",
+    "deployment/alerts",
     "deployment/monitor",
 )
 

@@ -95,7 +95,7 @@ def configure(
     for name, text in rules.items():
         write_atomic(folder / "rules" / name, text.encode())
     routes = (OBSERVABILITY / "alertmanager.yml").read_text(encoding="utf-8")
-    routes = routes.replace(f"127.0.0.1:{Ports().alerts}/", f"127.0.0.1:{ports.alerts}/")
+    routes = routes.replace(f"http://alerts:{Ports().alerts}/", f"http://127.0.0.1:{ports.alerts}/")
     write_atomic(folder / "alertmanager.yml", routes.encode())
     for job, name in JOBS.items():
         target = f"- targets: ['127.0.0.1:{getattr(ports, name)}']\n" if job in jobs else "[]\n"
@@ -115,6 +115,7 @@ def programs(folder: Path, ports: Ports, *, probed: bool = False) -> list[Progra
     probing = {"WINDSOCK_PROBE_URL": f"{_scheme()}://127.0.0.1:{ports.rest}"} if probed else {}
     monitor = [*ours, "monitor", "serve", "--port", str(ports.monitor)]
     watching = here | {"WINDSOCK_METRICS_URL": f"http://127.0.0.1:{ports.metrics}/metrics"} | probing
+    watching |= {"WINDSOCK_ALERTS_URL": f"http://127.0.0.1:{ports.alerts}"}
     route = [
         alertmanager,
         f"--config.file={folder / 'alertmanager.yml'}",
@@ -125,7 +126,7 @@ def programs(folder: Path, ports: Ports, *, probed: bool = False) -> list[Progra
     return [
         Program("service", [*ours, "serve"], ports.rest, "/v2/health/ready", here | asked, _scheme()),
         Program("monitor", monitor, ports.monitor, "/metrics", watching),
-        Program("alerts", [*ours, "alerts", "--port", str(ports.alerts)], ports.alerts, "/", here),
+        Program("alerts", [*ours, "alerts", "--port", str(ports.alerts)], ports.alerts, "/healthz", here),
         Program("alertmanager", route, ports.alertmanager, "/-/ready"),
         prometheus_program(folder, ports),
     ]

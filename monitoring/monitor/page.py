@@ -50,15 +50,16 @@ class HeatRow:
     cells: list[Cell]
 
 
-def render(seen: Newest, trouble: str | None, now: datetime) -> str:
+def render(seen: Newest, trouble: str | None, now: datetime, alarm: str | None = None) -> str:
     """HTML that needs no network.
 
     Args:
         trouble: why the database does not answer now; `seen` is then what it said last.
         now: UTC, with its zone.
+        alarm: why no alarm can arrive; None: one can, or nobody knows.
     """
     report = seen.report
-    context: dict[str, Any] = {"trouble": trouble, "report": report, "received": _received(seen, now)}
+    context: dict[str, Any] = {"alarm": alarm, "trouble": trouble, "report": report, "received": _received(seen, now)}
     if report is None:
         context |= {"verdict": ("soft", "Unknown.", trouble or seen.unreadable or NOT_RUN)}
     else:

@@ -11,6 +11,8 @@ import signal
 import socket
 import threading
 import time
+import urllib.error
+import urllib.request
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -51,8 +53,9 @@ logger = logging.getLogger(__name__)
 class Poller:
     """What the database said last. `ask` asks once; `start` asks again and again, until `stop`."""
 
-    def __init__(self, database_url: str) -> None:
-        self.database_url = database_url
+    def __init__(self, database_url: str, alerts_url: str = "") -> None:
+        self.database_url, self._alerts_url = database_url, alerts_url
+        self.alarm: str | None = None  # why no alarm can arrive; None: one can, or nobody knows
         self.seen = Newest(None, None)
         self._trouble: str | None = "the database was not asked yet"
         self._asked = self._answered = time.monotonic()
@@ -95,6 +98,19 @@ class Poller:
     def _run(self) -> None:
         while not self._done.wait(POLL_SECONDS):
             self.ask()
+            self.alarm = silence(self._alerts_url) if self._alerts_url else None
+
+
+def silence(alerts_url: str) -> str | None:
+    """What the receiver of alerts says of its heartbeat: why no alarm can arrive; None: one can."""
+    try:
+        with urllib.request.urlopen(f"{alerts_url}/heartbeat", timeout=2):  # noqa: S310 - the operator's own address
+            return None
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.read(500).decode(errors="replace").strip()
+    except OSError as error:
+        return f"the receiver of alerts does not answer: {error}"
 
 
 def application(poller: Poller, process: ProcessMetrics) -> Starlette:
@@ -105,7 +121,7 @@ def application(poller: Poller, process: ProcessMetrics) -> Starlette:
         return Response(text + generate_latest(process.registry), headers={"Content-Type": PROMETHEUS})
 
     def index(_: Request) -> Response:
-        return HTMLResponse(page.render(poller.seen, poller.trouble, datetime.now(UTC)), headers=OURS)
+        return HTMLResponse(page.render(poller.seen, poller.trouble, datetime.now(UTC), poller.alarm), headers=OURS)
 
     def result(_: Request) -> Response:
         report = poller.seen.report
@@ -147,7 +163,7 @@ def serve(settings: MonitorSettings) -> None:
         raise Unavailable(
             f"`{host}:{port}` must be free, got: {error.strerror or error}; choose another with --host or --port"
         ) from error
-    poller, process = Poller(settings.database), ProcessMetrics()
+    poller, process = Poller(settings.database, settings.alerts_url.rstrip("/")), ProcessMetrics()
     poller.ask()
     poller.start()
     others = _others(settings, every, process)

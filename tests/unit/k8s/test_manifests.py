@@ -55,11 +55,11 @@ def test_images_are_pinned(manifests: list[Manifest]) -> None:
 
 
 def test_probes_ask_over_http_never_tcp(manifests: list[Manifest]) -> None:
-    """By exec where the program speaks no HTTP (PostgreSQL) or listens on loopback alone (the receiver of alerts)."""
+    """By exec where the program speaks no HTTP: PostgreSQL."""
     for name, spec in pod_specs(manifests).items():
         for container in spec["containers"] if not name.startswith("CronJob") else ():
             for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-                wanted = "exec" if container["name"] in ("postgres", "receiver") else "httpGet"
+                wanted = "exec" if container["name"] == "postgres" else "httpGet"
                 assert wanted in container[probe], (name, container["name"], probe)
                 assert "tcpSocket" not in container[probe]
 

@@ -206,6 +206,13 @@ def test_a_result_that_cannot_be_read_is_said_and_ends_nothing(busy: World, stor
     assert "must be a Monitoring of this version, got: " in html
 
 
+def test_that_no_alarm_can_arrive_is_said_on_the_page(busy: World) -> None:
+    busy.run(files=False)
+    seen, now = reports.newest(busy.database), datetime.now(UTC)
+    assert "No alarm can arrive" not in page.render(seen, None, now)
+    assert "No alarm can arrive: no Watchdog has come" in page.render(seen, None, now, "no Watchdog has come for 400 s")
+
+
 def test_a_silent_monitor_is_not_green(busy: World) -> None:
     busy.run(files=False)
     seen = reports.newest(busy.database)
