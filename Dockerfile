@@ -160,6 +160,7 @@ COPY monitoring/detectors /opt/windsock/app/monitoring/detectors
 COPY monitoring/watch /opt/windsock/app/monitoring/watch
 COPY monitoring/monitor /opt/windsock/app/monitoring/monitor
 COPY monitoring/receiver /opt/windsock/app/monitoring/receiver
+COPY docs/runbooks /opt/windsock/app/docs/runbooks
 COPY web /opt/windsock/app/web
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/windsock/app
 

@@ -24,6 +24,19 @@ def build(settings: Section) -> None:
     write(settings.root, load_objectives(Workspace(settings.root).objectives))
 
 
+@dashboards.command()
+@click.option("--to", type=click.Path(path_type=Path), required=True, help="Folder of the files; made if missing.")
+@command(MonitorSettings, "root", "external_url")
+def rules(settings: MonitorSettings, to: Path) -> None:
+    """Write the rules alone, with links that open from outside: for compose."""
+    from contracts.files import write_atomic
+    from deploy.local.links import with_links
+    from monitoring.boards.rules import texts
+
+    for name, text in texts(load_objectives(Workspace(settings.root).objectives)).items():
+        write_atomic(to / name, with_links(text, settings.external_url).encode())
+
+
 prometheus_option = click.option("--prometheus", help="Its address.  [default: http://127.0.0.1 with its port]")
 minutes_option = click.option("--minutes", type=float, default=15, show_default=True, help="Time range, until now.")
 

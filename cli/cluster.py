@@ -62,7 +62,8 @@ def manifests(settings: ClusterSettings, overlay: str, registry: str | None) -> 
     from deploy.cluster.manifests import render
 
     root, folder = settings.root, make_cluster(settings).folder / f"overlay-{overlay}"
-    click.echo(render(root, overlay, name_images(root), folder, registry=registry), nl=False)
+    linked = settings.external_url
+    click.echo(render(root, overlay, name_images(root), folder, registry=registry, external_url=linked), nl=False)
 
 
 @cluster.command(name="demo")

@@ -11,7 +11,13 @@ from contracts.errors import ParameterError
 from contracts.settings.sections import PREFIX, ClusterSettings, Section, StackSettings
 
 # Variables that others read: `windsock demo` (seconds since `make demo` began), compose.yaml, the tests.
-READ_ELSEWHERE: Final = ("WINDSOCK_DEMO_STARTED", "WINDSOCK_UID", "WINDSOCK_GID", "WINDSOCK_CLIENTS_PYTHON")
+READ_ELSEWHERE: Final = (
+    "WINDSOCK_DEMO_STARTED",
+    "WINDSOCK_UID",
+    "WINDSOCK_GID",
+    "WINDSOCK_RULES",
+    "WINDSOCK_CLIENTS_PYTHON",
+)
 SECTIONS: Final[tuple[type[Section], ...]] = (StackSettings, ClusterSettings)
 Kind = TypeVar("Kind", bound=Section)
 

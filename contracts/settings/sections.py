@@ -43,9 +43,21 @@ def _check_duration(value: str) -> str:
     return value
 
 
+def _check_url(value: str) -> str:
+    if value and not re.fullmatch(r"https?://[^\s/]+(/[^\s?#]*)?", value):
+        raise ValueError("must be an address such as https://ops.example.org/windsock")
+    return value.rstrip("/")
+
+
 Address = Annotated[str, AfterValidator(_check_address)]
 Port = Annotated[int, BeforeValidator(_check_port)]
+Url = Annotated[str, AfterValidator(_check_url)]
 Duration = Annotated[str, AfterValidator(_check_duration)]  # "90s", "30m", "1h"; "0"
+
+
+_EXTERNAL: Final = (
+    "Address below which people open /prometheus, /alertmanager and /monitor, for the links of alerts; empty is none."
+)
 
 
 class Section(BaseSettings):
@@ -210,6 +222,7 @@ class MonitorSettings(LogSettings, StoreSettings):
         "",
         description="Address of the receiver, for the monitor's page to say when no alarm can arrive; empty is none.",
     )
+    external_url: Url = Field("", description=_EXTERNAL)
     watchdog_seconds: float = Field(
         300, ge=1, description="Without a Watchdog, which comes each minute, after which the receiver raises an alarm."
     )
@@ -236,6 +249,7 @@ class ClusterSettings(Section):
     model_config = SettingsConfigDict(env_prefix="CLUSTER_")
 
     name: str = Field("windsock", description="Name of the kind cluster.")
+    external_url: Url = Field("", validation_alias=f"{PREFIX}EXTERNAL_URL", description=_EXTERNAL)
     node_image: str = Field("", validation_alias="KIND_NODE_IMAGE", description="Image of the nodes; empty is kind's.")
     rest_port: Port = Field(30300, description="Exposed port of REST.")
     grpc_port: Port = Field(30301, description="Exposed port of gRPC.")

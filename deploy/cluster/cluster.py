@@ -18,12 +18,13 @@ EXPOSED_PORTS: Final[dict[str, int]] = {
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """`node_image` is "" where kind chooses."""
+    """`node_image` is "" where kind chooses; `external_url`: see deploy/local/links.py."""
 
     root: Path
     name: str
     node_image: str
     ports: dict[str, int]
+    external_url: str = ""
 
     @property
     def folder(self) -> Path:
@@ -52,4 +53,4 @@ class Cluster:
 
 
 def make_cluster(settings: ClusterSettings) -> Cluster:
-    return Cluster(settings.root.resolve(), settings.name, settings.node_image, settings.ports)
+    return Cluster(settings.root.resolve(), settings.name, settings.node_image, settings.ports, settings.external_url)

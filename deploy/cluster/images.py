@@ -36,6 +36,7 @@ CONTENT: Final = {
             "monitoring/scorer",
             "monitoring/monitor",
             "monitoring/receiver",
+            "docs/runbooks",
             "monitoring/watch",
             "web",
         ),

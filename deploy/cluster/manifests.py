@@ -19,13 +19,20 @@ from contracts.store import load_champion
 from contracts.workspace import Workspace
 from deploy.cluster.images import Images
 from deploy.cluster.subprocesses import run
+from deploy.local.links import link_flags, with_links
 
 MAX_MODEL_BYTES: Final = 1 << 20  # of a ConfigMap
 OVERLAYS: Final = ("kind", "kind-grafana", "production")
 
 
 def render(
-    root: Path, overlay: str, images: Images, folder: Path, source: str | None = None, registry: str | None = None
+    root: Path,
+    overlay: str,
+    images: Images,
+    folder: Path,
+    source: str | None = None,
+    registry: str | None = None,
+    external_url: str = "",
 ) -> bytes:
     """YAML of everything in the overlay, with the champion of `artifacts/store`.
 
@@ -33,6 +40,7 @@ def render(
         folder: is replaced by the generated kustomization.
         source: address that requests through NodePorts come from; None where there are none.
         registry: prefix of our images, "registry.example.com/team"; None leaves the overlay's.
+        external_url: see deploy/local/links.py.
 
     Raises:
         DataError: the champion is a model that no ConfigMap can hold.
@@ -49,6 +57,8 @@ def render(
     kustomization = _kustomization(
         root, overlay, images, folder, digest, [path.name for path in files], source, registry
     )
+    if external_url:
+        _link(kustomization, root, folder, external_url)
     write_atomic(folder / "kustomization.yaml", (json.dumps(kustomization, indent=1) + "\n").encode())
     return run("kubectl", "kustomize", str(folder)).encode()
 
@@ -108,6 +118,29 @@ def _kustomization(
         "images": [_image(image, registry) for image in asdict(images).values()],
         "patches": patches,
     }
+
+
+def _link(kustomization: dict[str, Any], root: Path, folder: Path, external_url: str) -> None:
+    """Add rules whose links open from outside in the place of the overlay's, and the flags that go with them."""
+    kept = root / "deploy/observability/rules"
+    files = sorted(path.name for path in kept.glob("*.yml"))
+    for name in files:
+        write_atomic(folder / "rules" / name, with_links((kept / name).read_text("utf-8"), external_url).encode())
+    kustomization["configMapGenerator"].append(
+        {
+            "name": "prometheus-rules",
+            "namespace": "windsock",
+            "behavior": "replace",
+            "files": [f"rules/{name}" for name in files],
+            "options": {"immutable": True},
+        }
+    )
+    for part in ("prometheus", "alertmanager"):
+        flags = [
+            {"op": "add", "path": "/spec/template/spec/containers/0/args/-", "value": flag}
+            for flag in link_flags(external_url, part)
+        ]
+        kustomization["patches"].append(_patch("StatefulSet", part, *flags))
 
 
 def _mount(name: str, digest: str, files: list[str]) -> list[dict[str, Any]]:

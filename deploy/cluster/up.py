@@ -141,7 +141,9 @@ def _finish_metrics(cluster: Cluster, kubectl: Kubectl) -> None:
 
 def _render(cluster: Cluster, images: Images, nodes: list[dict[str, Any]], grafana: bool) -> bytes:
     source = next(address(node) for node in nodes if node["Name"] == f"/{cluster.control_plane}")
-    return render(cluster.root, "kind-grafana" if grafana else "kind", images, cluster.folder / "overlay", source)
+    overlay = "kind-grafana" if grafana else "kind"
+    folder, linked = cluster.folder / "overlay", cluster.external_url
+    return render(cluster.root, overlay, images, folder, source, external_url=linked)
 
 
 def _judge(kubectl: Kubectl, manifests: bytes) -> None:

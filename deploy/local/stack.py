@@ -21,6 +21,7 @@ from contracts.settings import StackSettings, variable
 from contracts.settings.ports import check_free
 from contracts.settings.tokens import ensure_probe_token, ensure_token
 from contracts.workspace import Workspace
+from deploy.local.links import link_flags
 from deploy.local.processes import Program, find_binary, one_running
 
 logger = logging.getLogger(__name__)
@@ -102,11 +103,12 @@ def configure(
         write_atomic(folder / f"targets/{job}.yml", target.encode())
 
 
-def programs(folder: Path, ports: Ports, *, probed: bool = False) -> list[Program]:
+def programs(folder: Path, ports: Ports, *, probed: bool = False, external_url: str = "") -> list[Program]:
     """The stack's programs, in the order in which they start; they end in the opposite order.
 
     Args:
         probed: whether the monitor asks the service, with the workspace's token for it.
+        external_url: see deploy/local/links.py.
     """
     _, alertmanager = find_binaries()
     ours = [sys.executable, "-m", "cli"]
@@ -122,22 +124,24 @@ def programs(folder: Path, ports: Ports, *, probed: bool = False) -> list[Progra
         f"--storage.path={folder / 'alertmanager'}",
         f"--web.listen-address=127.0.0.1:{ports.alertmanager}",
         "--cluster.listen-address=",  # one instance: no gossip
+        *link_flags(external_url, "alertmanager"),
     ]
     return [
         Program("service", [*ours, "serve"], ports.rest, "/v2/health/ready", here | asked, _scheme()),
         Program("monitor", monitor, ports.monitor, "/metrics", watching),
         Program("alerts", [*ours, "alerts", "--port", str(ports.alerts)], ports.alerts, "/healthz", here),
         Program("alertmanager", route, ports.alertmanager, "/-/ready"),
-        prometheus_program(folder, ports),
+        prometheus_program(folder, ports, external_url),
     ]
 
 
-def prometheus_program(folder: Path, ports: Ports) -> Program:
+def prometheus_program(folder: Path, ports: Ports, external_url: str = "") -> Program:
     command = [
         find_binary("prometheus"),
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'prometheus'}",
         f"--web.listen-address=127.0.0.1:{ports.prometheus}",
+        *link_flags(external_url, "prometheus"),
     ]
     return Program("prometheus", command, ports.prometheus, "/-/ready")
 
@@ -157,7 +161,7 @@ def running(
     folder = Workspace(settings.root.resolve()).state / "stack"
     # Without tokens nobody is known as a prober, and the address of a certificate is for people to name.
     probed = settings.auth and settings.tls_certificate is None
-    wanted = programs(folder, ports, probed=probed)
+    wanted = programs(folder, ports, probed=probed, external_url=settings.external_url)
     check_ports(ports)
     configure(folder, ports, rules=rules)
     if probed:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 from markupsafe import Markup
@@ -14,6 +15,7 @@ from monitoring.monitor.results import Newest
 from web.charts import Line, line_chart
 from web.jinja import environment
 
+RUNBOOKS: Final = Path(__file__).parents[2] / "docs/runbooks"
 HEAT_FULL: Final = 0.5  # distance that gets the full colour
 NOT_RUN: Final = "the monitor has not run yet; its first run begins some seconds after the start, and takes a minute"
 LONGEST: Final = 28  # days of the window that the headline speaks of
@@ -76,6 +78,12 @@ def render(seen: Newest, trouble: str | None, now: datetime, alarm: str | None =
             "reports_drift": any(column.drift for column in columns),
         }
     return environment("monitoring.monitor", "web").get_template("monitor.html.j2").render(context)
+
+
+def runbook(name: str) -> str | None:
+    """What to do about an alert, as Markdown; None: there is no such alert."""
+    found = RUNBOOKS / f"{name}.md"
+    return found.read_text(encoding="utf-8") if name.isalpha() and found.is_file() else None
 
 
 def verdict(report: Monitoring, trouble: str | None, age: timedelta) -> tuple[str, str, str]:

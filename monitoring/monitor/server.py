@@ -137,12 +137,17 @@ def application(poller: Poller, process: ProcessMetrics) -> Starlette:
             return PlainTextResponse(f"`{name}` must be a month of the newest result, got one without a page\n", 404)
         return HTMLResponse(html, headers=EVIDENTLY)
 
+    def runbook(request: Request) -> Response:
+        text = page.runbook(request.path_params["name"])
+        return PlainTextResponse(text or "there is no such runbook\n", 404 if text is None else 200)
+
     def alive(_: Request) -> Response:
         """Health of this process alone: an unreachable database must not make the gauges unreachable, too."""
         return PlainTextResponse("ok\n")
 
     health = [Route(path, alive) for path in ("/healthz", "/livez", "/readyz")]
     shown = [Route("/", index), Route("/report.json", result), Route("/monitoring/{name}.html", drift)]
+    shown.append(Route("/runbooks/{name}", runbook))
     return Starlette(routes=[Route("/metrics", metrics), *shown, *health])
 
 

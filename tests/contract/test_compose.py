@@ -31,6 +31,13 @@ let text = ""; process.stdin.on("data", part => text += part).on("end", () => {
 """
 
 
+def _source(volume: str | dict[str, Any]) -> str:
+    """What is mounted, where no variable says otherwise."""
+    if isinstance(volume, dict):
+        return str(volume["source"])
+    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", volume).split(":")[0]
+
+
 def _errors(compose: dict[str, Any], folder: Path) -> list[str]:
     command = ["node", "-e", _VALIDATE]
     run = subprocess.run(command, cwd=folder, input=json.dumps(compose), capture_output=True, text=True, check=True)
@@ -49,7 +56,7 @@ def test_every_file_that_it_mounts_is_there() -> None:
     made |= {"./secrets/probe-token", "./state/compose"}  # by `make compose-env`
     for name, service in SERVICES.items():
         for volume in service.get("volumes", []):
-            source = volume["source"] if isinstance(volume, dict) else volume.split(":")[0]
+            source = _source(volume)
             if source in made:
                 assert volume["bind"] == {"create_host_path": False}, "else Docker makes a folder of root's there"
             if source.startswith("./"):
@@ -59,7 +66,7 @@ def test_every_file_that_it_mounts_is_there() -> None:
 
 
 def test_it_mounts_the_very_files_that_the_laptop_and_the_cluster_use() -> None:
-    mounts = {v.split(":")[0] for name in ("prometheus", "alertmanager", "grafana") for v in SERVICES[name]["volumes"]}
+    mounts = {_source(v) for name in ("prometheus", "alertmanager", "grafana") for v in SERVICES[name]["volumes"]}
     assert {
         "./deploy/observability/prometheus.yml",
         "./deploy/observability/rules",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import Unavailable
+from deploy.local.links import with_links
 from deploy.local.processes import one_running
 from deploy.local.stack import OBSERVABILITY, Ports, configure, find_binaries, programs
 from tests.support.serving import free_ports
@@ -39,11 +40,12 @@ def ports() -> Ports:
 
 @contextlib.contextmanager
 def prometheus_running(
-    folder: Path, at: Ports, names: tuple[str, ...] = ("alertmanager", "prometheus")
+    folder: Path, at: Ports, names: tuple[str, ...] = ("alertmanager", "prometheus"), external_url: str = ""
 ) -> Iterator[None]:
     """Started in this order, answering, and ended afterwards."""
-    configure(folder, at, pace=PACE)
-    wanted = {program.name: program for program in programs(folder, at)}
+    files = (OBSERVABILITY / "rules").glob("*.yml")
+    configure(folder, at, pace=PACE, rules={path.name: with_links(path.read_text(), external_url) for path in files})
+    wanted = {program.name: program for program in programs(folder, at, external_url=external_url)}
     # The first alert may be evaluated before Alertmanager is found; the next try would come a minute later.
     wanted["prometheus"].command.append(f"--rules.alert.resend-delay={PACE}")
     with contextlib.ExitStack() as ends:

@@ -21,6 +21,7 @@ from tests.support.serving import free_ports, wait_until
 pytestmark = pytest.mark.skipif(bool(missing()), reason=f"the alarm chain is not tested: {missing()}")
 needs_amtool = pytest.mark.skipif(shutil.which("amtool") is None, reason="amtool is not installed")
 WITHIN = 60.0  # seconds
+OUTSIDE = "https://ops.example.org/windsock"
 
 
 @dataclass
@@ -59,7 +60,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     at = ports()
     with HTTPServer(("127.0.0.1", at.alerts), Receiver) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        with prometheus_running(tmp_path_factory.mktemp("chain"), at):
+        with prometheus_running(tmp_path_factory.mktemp("chain"), at, external_url=OUTSIDE):
             yield Chain(at, received)
         server.shutdown()
 
@@ -68,7 +69,11 @@ def test_the_watchdog_arrives(chain: Chain) -> None:
     """Rules, routing and webhook work together. Taken out anywhere, nothing arrives."""
     wait_until(lambda: "Watchdog" in chain.received.alerts("/watchdog"), "the heartbeat must arrive", WITHIN)
     ((_, body), *_) = [call for call in chain.received.calls if call[0] == "/watchdog"]
-    assert body["alerts"][0]["annotations"]["runbook_url"] == "docs/runbooks/Watchdog.md"
+    (watchdog,) = body["alerts"]
+    assert watchdog["annotations"]["runbook_url"] == f"{OUTSIDE}/monitor/runbooks/Watchdog"
+    assert watchdog["annotations"]["page_url"] == f"{OUTSIDE}/monitor/"
+    assert watchdog["generatorURL"].startswith(f"{OUTSIDE}/prometheus/graph?")
+    assert body["externalURL"] == f"{OUTSIDE}/alertmanager"
 
 
 def test_no_rule_fails_to_evaluate(chain: Chain) -> None:

@@ -89,3 +89,28 @@ def test_no_model_names_the_task_that_makes_one(root: Path) -> None:
     shutil.rmtree(root / "artifacts/store")
     with pytest.raises(ArtifactInvalid, match="must name the released model"):
         rendered(root)
+
+
+def test_links_of_alerts_open_from_outside(root: Path) -> None:
+    """One setting: the runbooks that the monitor serves, its page, and the links that the two write to themselves."""
+    base = "https://ops.example.org/windsock"
+    plain, told = rendered(root), rendered(root, external_url=base)
+
+    def rules(manifests: list[dict[str, Any]]) -> tuple[str, str]:
+        (found,) = (m for m in manifests if m["kind"] == "ConfigMap" and "alerts.yml" in m.get("data", {}))
+        assert found["immutable"] is True
+        return found["metadata"]["name"], found["data"]["alerts.yml"]
+
+    name, text = rules(told)
+    assert f"runbook_url: {base}/monitor/runbooks/ServiceDown\n" in text
+    assert text.count(f"page_url: {base}/monitor/\n") == text.count("runbook_url: ") > 20
+    assert "runbook_url: docs/" not in text
+    assert rules(plain)[1].count("runbook_url: docs/runbooks/") == text.count("runbook_url: ")
+    for part in ("prometheus", "alertmanager"):
+        spec = pod_specs(told)[f"StatefulSet/{part}"]
+        assert spec["containers"][0]["args"][-2:] == [f"--web.external-url={base}/{part}", "--web.route-prefix=/"]
+        assert not [
+            one for one in pod_specs(plain)[f"StatefulSet/{part}"]["containers"][0]["args"] if "external" in one
+        ]
+    mounted = pod_specs(told)["StatefulSet/prometheus"]["volumes"]
+    assert name in {one["configMap"]["name"] for one in mounted}, "the hash of the changed rules"

@@ -27,7 +27,7 @@ ports = stack.Ports(*map(int, sys.argv[2:9]))
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 serve = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1"]
 broken = [sys.executable, "-c", "raise SystemExit('it must be Tuesday')"]
-stack.programs = lambda folder, ports, probed: [
+stack.programs = lambda folder, ports, probed, external_url: [
     stack.Program("one", [*serve, str(ports.rest)], ports.rest, "/", {}),
     stack.Program("two", broken if sys.argv[9] == "broken" else [*serve, str(ports.grpc)], ports.grpc, "/", {}),
 ]

@@ -413,6 +413,8 @@ def test_it_serves_and_sees_a_new_result_and_ends(busy: World) -> None:
         assert (status, headers["content-encoding"]) == (200, "gzip")
         assert packed == reports.page(busy.database, "window")
         assert ask(f"{at}/monitoring/1999-01.html")[0] == 404
+        assert ask(f"{at}/runbooks/ServiceDown")[1].startswith(b"# ServiceDown\n")
+        assert {ask(f"{at}/runbooks/{name}")[0] for name in ("None", "..%2FREADME", "%2e%2e")} == {404}
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
 
