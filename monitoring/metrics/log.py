@@ -35,7 +35,11 @@ class LogMetrics(Collector):
         unmoved_rows = math.nan if known is None else float(known.unmoved_rows)
         for name, what, value in (
             ("companion_up", "Whether the companion, which moves the log, has written its state lately.", float(lives)),
-            ("database_up", "Whether the last write to the database succeeded.", database_up),
+            (
+                "database_up",
+                "Whether the database answered the last write, or the last question where nothing was to be written.",
+                database_up,
+            ),
             ("spool_unmoved_rows", "Spooled rows not yet in the database.", unmoved_rows),
             (
                 "spool_oldest_seconds",

@@ -6,7 +6,9 @@ spool's folder `bad`, and holds up nothing.
 
 import logging
 import threading
+import time
 from pathlib import Path
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -19,6 +21,7 @@ from monitoring.spool.segments import Chunk, Segment, delete, keep, list_segment
 from services.companion.offsets import Offsets
 
 logger = logging.getLogger(__name__)
+ASK_SECONDS: Final = 5.0  # without a row to move, after which the database is asked whether it is there
 
 
 class Mover:
@@ -34,6 +37,7 @@ class Mover:
         self._has_tables = False  # a database that was away at the start may have none
         self._backlog = Backlog()
         self._looking = threading.Lock()
+        self._answered = 0.0  # `monotonic` when the database did last
         self.moved_rows = 0
         self.damaged = 0
 
@@ -49,7 +53,7 @@ class Mover:
         One segment after the other: only a segment that is there in full is deleted, and gives the spool room.
 
         Raises:
-            Unavailable: the database is away. What was moved before is noted.
+            Unavailable, sqlalchemy.exc.SQLAlchemyError: the database is away. What was moved before is noted.
             DataError: the database has tables of another version.
             OSError: a segment cannot be read or deleted.
         """
@@ -65,7 +69,20 @@ class Mover:
         self._offsets.keep({segment.name for segment in segments})
         if faults and not more:
             raise faults[0]
+        if not more:
+            self._ask()
         return more
+
+    def _ask(self) -> None:
+        """Ask the database that nobody writes to: one that dies at night is away then, and not in the morning.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError: it does not answer.
+        """
+        if time.monotonic() - self._answered > ASK_SECONDS:
+            with self._engine.connect() as connection:
+                connection.execute(sa.select(1))
+            self._answered = time.monotonic()
 
     def _attempt(self, segment: Segment, faults: list[OSError]) -> bool:
         """Move a batch, or delete what is there in full. One that cannot be read or deleted holds up no other one."""
@@ -105,6 +122,7 @@ class Mover:
             name = f"{segment.path.stem}-{offset + found.end}.refused"
             logger.error("a record of %d rows cannot be moved and is kept as %s: %s", found.rows, name, why)
             keep(self._spool, name, found.payload)
+        self._answered = time.monotonic()
         self._offsets.note(segment.name, chunk.end)
         self.damaged += len(chunk.damaged) + len(bad)
         self.moved_rows += chunk.rows - sum(found.rows for found, _ in bad)

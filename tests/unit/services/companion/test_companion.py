@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from contracts.settings import ServiceSettings, load
 from contracts.store.state import Desired
@@ -158,6 +159,28 @@ def test_connections_that_break_lose_nothing(tmp_path: Path, start: Start, postg
                 )
     wait_until(lambda: len(ids(postgres)) == len(names), "all rows must be moved", 20)
     assert ids(postgres) == names
+
+
+def test_a_database_that_dies_while_nobody_writes_is_seen(start: Start, postgres: str) -> None:
+    """At night no row comes; who is on call hears of it all the same, and of its return."""
+    running = start(database_url=postgres)
+
+    def is_up() -> bool | None:
+        status = running.status()
+        return None if status is None else status.database_up
+
+    wait_until(lambda: is_up() is True, "it must be up", 20)
+    time.sleep(1.0)
+    name = sa.make_url(postgres).database
+    # From another database of the server: this one takes nobody.
+    other = sa.create_engine(sa.make_url(postgres).set(database="postgres"), isolation_level="AUTOCOMMIT")
+    with other.connect() as connection:
+        connection.exec_driver_sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        connection.exec_driver_sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")  # noqa: S608 - ours
+        wait_until(lambda: is_up() is False, "it must be seen to be away", 20)
+        connection.exec_driver_sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    wait_until(lambda: is_up() is True, "it must be seen to be back", 20)
+    other.dispose()
 
 
 def test_roles_and_replicas_pass_through_it(start: Start, artifact_store: Store, url: str) -> None:
