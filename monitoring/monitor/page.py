@@ -3,28 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 from markupsafe import Markup
 
 from contracts.reports.monitoring import FeatureDrift, Monitoring, Month, Task, Window
-from contracts.reports.watching import Question, WatchedModel, WindowQuality
+from contracts.reports.watching import Drift, WatchedModel
 from monitoring.monitor.drift import MIN_ROWS
 from monitoring.monitor.results import Newest
+from monitoring.monitor.shown import remedy
+from monitoring.monitor.shown.faults import fault_table
+from monitoring.monitor.shown.headline import LONGEST, QUESTIONS, Headline, headline, unknown
+from monitoring.monitor.shown.slices import MOST, slice_rows
 from web.charts import Line, line_chart
 from web.jinja import environment
 
-RUNBOOKS: Final = Path(__file__).parents[2] / "docs/runbooks"
 HEAT_FULL: Final = 0.5  # distance that gets the full colour
 NOT_RUN: Final = "the monitor has not run yet; its first run begins some seconds after the start, and takes a minute"
-LONGEST: Final = 28  # days of the window that the headline speaks of
-QUESTIONS: Final[dict[Question, str]] = {
-    "paired": "worse than its reference scorer on the same rows",
-    "gap": "not the quality that these rows deserve",
-    "calibration": "its probabilities are off",
-    "challenger": "a model of today's labels would be better",
-}
 Period = Month | Window
 
 
@@ -63,7 +58,7 @@ def render(seen: Newest, trouble: str | None, now: datetime, alarm: str | None =
     report = seen.report
     context: dict[str, Any] = {"alarm": alarm, "trouble": trouble, "report": report, "received": _received(seen, now)}
     if report is None:
-        context |= {"verdict": ("soft", "Unknown.", trouble or seen.unreadable or NOT_RUN)}
+        context |= {"verdict": unknown(trouble or seen.unreadable or NOT_RUN, remedy.DATABASE if trouble else None)}
     else:
         made = datetime.fromisoformat(report.generated_at)
         columns: list[Period] = [*report.months, report.window]
@@ -75,60 +70,33 @@ def render(seen: Newest, trouble: str | None, now: datetime, alarm: str | None =
             "drift": heat(report.task, columns),
             "chart": _chart(report),
             "questions": QUESTIONS,
+            "models": side_by_side(report.watched),
+            "moved": moved(report.watched),
+            "longest": LONGEST,
+            "most": MOST,
             "reports_drift": any(column.drift for column in columns),
         }
     return environment("monitoring.monitor", "web").get_template("monitor.html.j2").render(context)
 
 
-def runbook(name: str) -> str | None:
-    """What to do about an alert, as Markdown; None: there is no such alert."""
-    found = RUNBOOKS / f"{name}.md"
-    return found.read_text(encoding="utf-8") if name.isalpha() and found.is_file() else None
-
-
-def verdict(report: Monitoring, trouble: str | None, age: timedelta) -> tuple[str, str, str]:
-    """Class of the style sheet, one word, and the reason."""
-    window = report.window
+def verdict(report: Monitoring, trouble: str | None, age: timedelta) -> Headline:
+    """Unknown when the report is too old, or the database is away; else what the report says of the champion."""
     if trouble:
-        return "soft", "Unknown.", trouble
+        return unknown(trouble, remedy.DATABASE)
     if age > timedelta(hours=report.limits.monitor_silent_hours):
-        return "soft", "Unknown.", f"the monitor has been silent for {span_name(age)}"
-    model = next((one for one in report.watched if one.role == "champion"), None)
-    if model is None:
-        return "soft", "Unknown.", window.quality_unknown or "no model has answered in the newest weeks"
-    found = judged(model)
-    return ("soft", "Unknown.", window.quality_unknown) if found[0] == "soft" and window.quality_unknown else found
+        return unknown(f"the monitor has been silent for {span_name(age)}", remedy.SILENT)
+    return headline(report)
 
 
-def judged(model: WatchedModel) -> tuple[str, str, str]:
-    """What the instruments say of a model, the worst first; never good while the first question is open."""
-    for state, word in (("page", "Broken."), ("ticket", "To be looked at.")):
-        if (found := _first(model, state)) is not None:
-            return "bad", word, found
-    whole = next((one for one in model.windows if one.days == LONGEST and not one.slice), None)
-    told = "" if whole is None else quality_sentence(whole)
-    paired = [one for one in model.instruments if one.question == "paired" and not one.slice]
-    if not told or all(one.state == "unknown" for one in paired):
-        return "soft", "Unknown.", "; ".join(filter(None, (told, paired[0].why if paired else "")))
-    return "good", "As it should be.", told
+def side_by_side(watched: Sequence[WatchedModel]) -> list[tuple[WatchedModel, dict[str, Any]]]:
+    """The models with the champion first, and what the page shows of each."""
+    ordered = sorted(watched, key=lambda one: one.role != "champion")
+    return [(one, {"faults": fault_table(one), "slices": slice_rows(one)}) for one in ordered]
 
 
-def _first(model: WatchedModel, state: str) -> str | None:
-    """Why a model is in this state: its faults first, as a broken input explains a fall in quality."""
-    faults = [fault.cause for fault in model.faults if fault.state == state]
-    whys = [f"{QUESTIONS[one.question]}: {one.why}" for one in model.instruments if one.state == state]
-    return next(iter([*faults, *whys]), None)
-
-
-def quality_sentence(window: WindowQuality) -> str:
-    """Measured beside expected; "" when nothing was measured."""
-    if window.auc is None:
-        return ""
-    told = f"AUC {window.auc:.3f} in {window.days} days"
-    if window.expected_auc is None or window.expected_low is None or window.expected_high is None:
-        return told
-    expected = f"{window.expected_low:.3f} to {window.expected_high:.3f} was to be expected of these rows"
-    return f"{told}; {expected}"
+def moved(watched: Sequence[WatchedModel]) -> Drift | None:
+    """What changed in the champion's inputs; None: it was not described."""
+    return next((one.drift for one in watched if one.role == "champion"), None)
 
 
 def heat(task: Task, columns: Sequence[Period]) -> list[HeatRow]:

@@ -35,6 +35,7 @@ from monitoring.monitor import gauges, page, results
 from monitoring.monitor.prober import Prober
 from monitoring.monitor.results import Newest
 from monitoring.monitor.runs import Runs
+from monitoring.monitor.shown import remedy
 
 POLL_SECONDS: Final = 5.0
 STALE_SECONDS: Final = 30.0  # a question that takes longer counts as an unreachable database
@@ -138,7 +139,7 @@ def application(poller: Poller, process: ProcessMetrics) -> Starlette:
         return HTMLResponse(html, headers=EVIDENTLY)
 
     def runbook(request: Request) -> Response:
-        text = page.runbook(request.path_params["name"])
+        text = remedy.runbook(request.path_params["name"])
         return PlainTextResponse(text or "there is no such runbook\n", 404 if text is None else 200)
 
     def alive(_: Request) -> Response:
