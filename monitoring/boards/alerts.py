@@ -3,6 +3,7 @@
 from typing import Final
 
 from contracts.objectives import Objectives
+from monitoring.boards.data_alerts import data_alerts, fault
 from monitoring.boards.quality_alerts import quality_alerts
 from monitoring.boards.recording import DELAYED, FAILED, LABELS, SLOW
 from monitoring.boards.rule_yaml import Alert, Group, RuleFile, percent
@@ -21,7 +22,7 @@ def alerts(objectives: Objectives) -> RuleFile:
         _high_error_rate(objectives), _high_latency(objectives), _model_refused(), _companion_down(),
         _spool_old(objectives), _database_down(),
     )  # fmt: skip
-    data = (_labels_late(objectives), _data_stale(objectives))
+    data = (*data_alerts(), _labels_late(objectives), _data_stale(objectives))
     return RuleFile(
         about,
         (
@@ -210,13 +211,16 @@ def _labels_late(objectives: Objectives) -> Alert:
     return Alert(
         "LabelsLate",
         why=f"Either {percent(share)} of the labels come more than {hours} after their outcome, or none came for a day "
-        "although rows were scored a day ago. The offset keeps a new system quiet.",
+        "although rows were scored a day ago, or a day's labels were late by the log's own rows. The offset "
+        "keeps a new system quiet.",
         expr=f"{DELAYED} > {share}\n"
         "  or\n"
         "(\n"
         f"  {LABELS} == 0\n"
         "    and on (job) sum by (job) (increase(windsock_rows_total[1h] offset 1d)) > 0\n"
-        ")",
+        ")\n"
+        "  or\n"
+        f"{fault('labels_late')}",
         wait="15m",
         severity="warning",
         summary="Labels are delayed, or do not come at all.",

@@ -71,7 +71,7 @@ class _Counting:
         rows, groups = self.rows, len(self.names)
         size = self._per_hour()
         missing = np.stack([self._per_hour(m) for m in (*np.isnan(rows.numeric).T, *(rows.category == "").T)], 1)
-        bins, sums, low, high, distinct = self._numbers()
+        bins, sums, low, high, distinct, novel = self._numbers()
         categories, unknown = self._categories()
         relations, off = self._relations()
         scores, slices = self._scores()
@@ -83,6 +83,7 @@ class _Counting:
                 hour=int(self.names[g]), digest=digest, role=role, rows=int(size[g]), requests=int(requests[g]),
                 repeated_rows=int(same[g]), repeated_ids=int(ids[g]), labels_late=int(late[g]), missing=missing[g],
                 unknown=unknown[g], bins=bins[g], sums=sums[g], low=low[g], high=high[g], distinct=distinct[g],
+                novel=novel[g],
                 categories=categories[g], relations=relations[g], relations_off=off[g], scores=scores[g],
                 slices=slices[g],
             )
@@ -91,7 +92,9 @@ class _Counting:
 
     def _per_hour(self, chosen: NDArray[np.bool_] | None = None) -> Counts:
         """[hours] rows, or chosen ones."""
-        place = self.place if chosen is None else self.place[chosen]
+        return self._per_hour_of(self.place if chosen is None else self.place[chosen])
+
+    def _per_hour_of(self, place: NDArray[np.int64]) -> Counts:
         return np.bincount(place, minlength=len(self.names))
 
     def _unique(self, values: NDArray[Any]) -> Counts:
@@ -102,10 +105,11 @@ class _Counting:
         first = np.append(True, np.diff(key) != 0)
         return np.bincount((key[first] >> np.uint64(48)).astype(np.int64), minlength=len(self.names))
 
-    def _numbers(self) -> tuple[Counts, Sums, Sums, Sums, Counts]:
+    def _numbers(self) -> tuple[Counts, Sums, Sums, Sums, Counts, Counts]:
         groups, width = len(self.names), self.rows.numeric.shape[1]
         bins = np.zeros((groups, width, VALUE_BINS), np.int64)
-        sums, distinct = np.zeros((groups, width, 2)), np.zeros((groups, width), np.int64)
+        sums = np.zeros((groups, width, 2))
+        distinct, novel = np.zeros((groups, width), np.int64), np.zeros((groups, width), np.int64)
         for column, values in enumerate(self.rows.numeric.T):
             known = ~np.isnan(values)
             place, value = self.place[known], values[known]
@@ -120,10 +124,11 @@ class _Counting:
             key.sort()
             first = np.diff(key, prepend=-1) != 0
             distinct[:, column] = np.bincount((key[first] >> 32), minlength=groups)
+            novel[:, column] = self._per_hour_of(place[_is_new(value, self.yardstick.values[column])])
         with np.errstate(all="ignore"):
             low = np.fmin.reduceat(self.rows.numeric, self.starts, axis=0).astype(np.float64)
             high = np.fmax.reduceat(self.rows.numeric, self.starts, axis=0).astype(np.float64)
-        return bins, sums, low, high, distinct
+        return bins, sums, low, high, distinct, novel
 
     def _categories(self) -> tuple[list[tuple[dict[str, int], ...]], Counts]:
         groups = len(self.names)
@@ -216,6 +221,13 @@ def _filled(scored: _Scored, place: NDArray[np.int64], groups: int) -> tuple[NDA
     """The groups that have rows, and their scores: most hours lack most names."""
     filled = np.flatnonzero(np.bincount(place, minlength=groups))
     return filled, scored.by(np.searchsorted(filled, place), len(filled))
+
+
+def _is_new(value: NDArray[np.float32], values: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Whether each is none of these, ascending; all are known where there are none."""
+    if len(values) == 0:
+        return np.zeros(len(value), bool)
+    return np.asarray(values[np.minimum(np.searchsorted(values, value), len(values) - 1)] != value)
 
 
 def _bin(score: NDArray[Any]) -> NDArray[np.int64]:

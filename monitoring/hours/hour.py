@@ -19,7 +19,7 @@ VALUE_BINS: Final = 32  # between quantiles of the reference sample
 STATES: Final = 3  # of a row: no label, negative, positive
 NAMES: Final = 64  # of a category that are counted apart; the rest is "*"
 REST: Final = "*"
-FORMAT: Final = 1  # of the bytes
+FORMAT: Final = 2  # of the bytes
 Counts = NDArray[np.int64]
 Sums = NDArray[np.float64]
 
@@ -44,9 +44,11 @@ class Scores:
     reference_counts: Counts
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Hour:
     """One hour of one model in one role. Features are in the schema's order, numbers first: f = k + c.
+
+    An hour is equal to itself alone and never changed, so what was made of it can be remembered.
 
     Attributes:
         hour: since 1970, UTC.
@@ -59,6 +61,7 @@ class Hour:
         sums: float64 [k, 2], of known values and of their squares.
         low, high: float64 [k], of known values; NaN: none.
         distinct: int64 [k], different known values.
+        novel: int64 [k], known values that the yardstick's sample never has, of features with few values; else 0.
         categories: rows by name, for each category; "" is missing, "*" what comes after the 64 most frequent.
         relations: float64 [r, 3], rows that can be checked, sum and sum of squares of their standardised residuals.
         relations_off: int64 [r], rows beyond the relation's limit.
@@ -80,6 +83,7 @@ class Hour:
     low: Sums
     high: Sums
     distinct: Counts
+    novel: Counts
     categories: tuple[dict[str, int], ...]
     relations: Sums
     relations_off: Counts

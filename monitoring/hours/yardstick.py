@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from monitoring.hours.hour import VALUE_BINS
 from monitoring.hours.relations import Relation, find_relations
 from monitoring.scorer.reference import ReferenceScorer
 
+LEAST_KNOWN: Final = 500  # of a sample, to say that a feature has few values
+NEW_SHARE: Final = 0.05  # of values in one half of a sample that the other half lacks, at most
 RowScorer = Callable[[Numeric, Category], NDArray[np.float32]]
 
 
@@ -24,6 +26,7 @@ class Yardstick:
     Attributes:
         names: category -> the names that the graph knows, in its order; `vocabulary` [c] as sets.
         edges: float32 [k, 31], quantiles of the reference sample, ascending; equal ones leave bins empty.
+        values: float32 [k] of arrays: the known values of a feature that has few, ascending; empty: it has many.
         reference: the sample of training rows.
         reference_bins: float64 [k, 32], its shares of known values by bin.
         expected: the manifest's metrics: what the release had on its own validation rows.
@@ -36,6 +39,7 @@ class Yardstick:
     names: Mapping[str, Sequence[str]]
     vocabulary: tuple[frozenset[str], ...]
     edges: NDArray[np.float32]
+    values: tuple[NDArray[np.float32], ...]
     reference: Reference
     reference_bins: NDArray[np.float64]
     relations: tuple[Relation, ...]
@@ -54,12 +58,22 @@ class Yardstick:
             names=artifact.manifest.vocabulary,
             vocabulary=tuple(frozenset(artifact.manifest.vocabulary.get(name, ())) for name in schema.category_names),
             edges=edges,
+            values=tuple(_few_values(column) for column in sample.numeric.T),
             reference=sample,
             reference_bins=_shares(sample.numeric, edges),
             relations=find_relations(sample.numeric),
             expected=artifact.manifest.metrics,
             scorer=ReferenceScorer(artifact.scorer),
         )
+
+
+def _few_values(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """All values of a column, where its one half has hardly a value that the other has not: readings of an instrument,
+    counts, minutes. A mean of many events has always new ones; then none."""
+    known = values[~np.isnan(values)]
+    if len(known) < LEAST_KNOWN or np.mean(~np.isin(known[1::2], known[::2])) > NEW_SHARE:
+        return np.empty(0, np.float32)
+    return np.unique(known)
 
 
 def _edges(numeric: Numeric) -> NDArray[np.float32]:

@@ -105,6 +105,7 @@ def made_hour(hour: int, rows: int, scores: Scores, slices: dict[str, Scores]) -
         low=_NONE,
         high=_NONE,
         distinct=_NONE,
+        novel=_NONE,
         categories=(),
         relations=_NONE,
         relations_off=_NONE,

@@ -1,0 +1,163 @@
+"""Each detector with its fault and without: six weeks of made traffic, a fault of the catalogue in its last day."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from contracts.objectives import Objectives
+from contracts.reference import Reference, pack
+from contracts.reports.watching import Fault, WatchedModel
+from contracts.schema import Category, Numeric, Window
+from contracts.store import load_champion
+from monitoring.boards.data_alerts import DATA_ALERTS, ELSEWHERE
+from monitoring.detectors import DETECTORS
+from monitoring.detectors.units import conversions
+from monitoring.hours.yardstick import Yardstick
+from monitoring.incidents.alarms import alarms
+from monitoring.incidents.catalogue import CATALOGUE, Incident
+from monitoring.incidents.measure import names_cause
+from monitoring.incidents.simulator import World, counted
+from monitoring.incidents.traffic import Traffic
+from tasks.flights.schema import SCHEMA
+from tests.support.tiny import CARRIERS, tiny_model, write_store
+
+DAYS, A_DAY = 38, 288
+FIRST = 13 * 24 * 365 * 3  # an hour
+HIGH = np.array([min(one.high, 1000) for one in SCHEMA.numeric])
+LOW = np.array([one.low for one in SCHEMA.numeric])
+MIDDLE = LOW + (HIGH - LOW) * (0.3 + 0.01 * np.arange(len(LOW)))
+STEP = (HIGH - LOW) / 300
+FAULTS = [one for one in CATALOGUE.values() if one.kind in ("data", "labels")]
+COLUMN = SCHEMA.numeric_names.index("sched_block_minutes")
+
+
+def scorer(numeric: Numeric, category: Category) -> NDArray[np.float32]:
+    """Probabilities that are right, and tell much: labels are drawn by them."""
+    del category
+    told = np.nan_to_num((numeric[:, COLUMN] - MIDDLE[COLUMN]) / (8 * STEP[COLUMN]))
+    return np.asarray(1 / (1 + np.exp(1 - 2 * told)), np.float32)
+
+
+def made(days: int, seed: int) -> Traffic:
+    """Readings of instruments have few values, means of events many; the minute of the day follows the clock."""
+    rng, rows = np.random.default_rng(seed), days * A_DAY
+    hour = FIRST + np.repeat(np.arange(days * 24), A_DAY // 24)
+    numeric = np.empty((rows, len(SCHEMA.numeric)), np.float32)
+    for column, one in enumerate(SCHEMA.numeric):
+        many = isinstance(one.source, Window) and one.source.statistic == "mean"
+        drawn = rng.normal(0, 8, rows)
+        numeric[:, column] = np.clip(
+            MIDDLE[column] + STEP[column] * (drawn if many else np.round(drawn)), one.low, one.high
+        )
+    numeric[:, SCHEMA.numeric_names.index("sched_dep_minute")] = (
+        60 * ((hour + 20) % 24) + rng.integers(0, 60, rows)
+    ) % 1440
+    category = np.stack([rng.choice(CARRIERS, rows), rng.choice(["EWR", "JFK", "LGA"], rows), np.full(rows, "LAX")], 1)
+    category = category.astype(object)
+    score = scorer(numeric, category)
+    label = (rng.random(rows) < score).astype(np.float64)
+    ids = np.array([f"row-{seed}-{i}" for i in range(rows)], object)
+    return Traffic(SCHEMA, hour, ids, numeric, category, label, np.zeros(rows, bool), scorer)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    folder, sample = tmp_path_factory.mktemp("made"), made(5, seed=1)
+    write_store(folder, tiny_model(), reference=pack(Reference(sample.numeric, sample.category)))
+    artifact = load_champion(folder / "store", folder / "signing.pub")
+    return World(Yardstick.of(artifact), made(DAYS, seed=2), Objectives())
+
+
+def look(
+    world: World, incident: Incident | None, seed: int = 0, hours: int = 24
+) -> tuple[WatchedModel, tuple[str, ...]]:
+    """At the end of the fault's last hour, and for labels when they have had their time; and what the fault hit."""
+    wait = world.maturity if incident is not None and incident.kind == "labels" else 0
+    start = world.last + 1 - hours - wait
+    place = int(np.searchsorted(world.traffic.hour, start))
+    if incident is None:
+        return world.look(world.seen, world.last), ()
+    changed = incident.inject(world.traffic.rows(slice(place, None)), np.random.default_rng(seed))
+    seen = [*world.before(start), *counted(world.yardstick, changed)]
+    return world.look(seen, world.last), changed.subjects
+
+
+@pytest.mark.parametrize("incident", FAULTS, ids=[one.name for one in FAULTS])
+def test_a_fault_is_named_and_nothing_else_is(incident: Incident, world: World) -> None:
+    model, subjects = look(world, incident)
+    found = [alarm for alarm in alarms(model) if alarm.detector in DETECTORS]
+    assert any(names_cause(alarm, incident, subjects) for alarm in found), found
+    wrong = [alarm for alarm in found if alarm.detector not in incident.truth.detectors]
+    assert not [alarm for alarm in wrong if alarm.subject not in subjects], wrong
+
+
+def test_health_is_silent_and_known(world: World) -> None:
+    model, _ = look(world, None)
+    assert {fault.detector for fault in model.faults} == set(DETECTORS)
+    assert {(fault.state, fault.cause, fault.since) for fault in model.faults if fault.state != "unknown"} == {
+        ("ok", "", None)
+    }
+    assert {fault.detector for fault in model.faults if fault.state == "unknown"} == set()
+
+
+@pytest.mark.parametrize("days", [3, 9])
+def test_without_days_to_compare_with_all_is_unknown(world: World, days: int) -> None:
+    seen = [one for one in world.seen if one.mature.hour > world.last - 24 * days]
+    faults = world.look(seen, world.last).faults
+    judged = {fault.detector for fault in faults if fault.state == "ok"} - {"labels_flipped"}  # asks no other day
+    assert judged <= ({"volume"} if days == 9 else set())
+    assert not [fault for fault in faults if fault.state in ("ticket", "page")]
+
+
+def test_few_rows_say_nothing(world: World) -> None:
+    thin = world.traffic.with_(**{
+        name: getattr(world.traffic, name)[::24]
+        for name in ("hour", "row_id", "numeric", "category", "label", "late")
+    })  # fmt: skip
+    faults = world.look(counted(world.yardstick, thin), world.last).faults
+    assert {fault.state for fault in faults if fault.detector in ("missing", "unit", "range", "category")} == {
+        "unknown"
+    }
+
+
+def _of(model: WatchedModel, detector: str) -> list[Fault]:
+    return [fault for fault in model.faults if fault.detector == detector and fault.cause]
+
+
+def test_a_unit_is_named(world: World) -> None:
+    model, _ = look(world, CATALOGUE["wind in m/s"])
+    assert "wind_speed looks like m/s, not mph" in [fault.cause for fault in _of(model, "unit")]
+    model, _ = look(world, CATALOGUE["temperature in Celsius"])
+    assert "temp looks like °C, not °F" in [fault.cause for fault in _of(model, "unit")]
+
+
+def test_a_new_writing_is_named(world: World) -> None:
+    model, (name,) = look(world, CATALOGUE["renamed category"])
+    (found,) = _of(model, "category")
+    assert found.subject == name
+    assert "is now written" in found.cause
+
+
+def test_a_fault_has_a_beginning(world: World) -> None:
+    model, _ = look(world, CATALOGUE["dead feed"])
+    (found,) = _of(model, "stale")
+    assert found.since is not None
+
+
+def test_what_a_dead_stream_explains_is_not_told_again(world: World) -> None:
+    model, (stream, *columns) = look(world, CATALOGUE["dead feed"])
+    assert [fault.subject for fault in _of(model, "stale")] == [stream]
+    of_columns = [fault for fault in model.faults if fault.detector == "missing" and fault.subject in columns]
+    assert {fault.state for fault in of_columns} == {"unknown"}
+
+
+def test_each_detector_has_an_alert() -> None:
+    assert set(DATA_ALERTS) | set(ELSEWHERE) == set(DETECTORS)
+
+
+def test_conversions_go_both_ways() -> None:
+    factor, offset = conversions("°C")["°F"]
+    assert factor * 100 + offset == pytest.approx(212)
+    assert conversions("parsecs") == {}
+    there, back = conversions("mph")["km/h"], conversions("km/h")["mph"]
+    assert there[0] * back[0] == pytest.approx(1)
