@@ -33,7 +33,11 @@ NOWHERE = Origin(Git(commit=None, dirty=False), mlflow_run_id="none", data_sha25
 CARRIERS = ("AA", "B6", "DL", "UA")
 PROMISED = {"auc": 0.75, "log_loss": 0.45, "brier": 0.14, "ece": 0.02, "auc_low": 0.74}  # by no measurement
 PAIRED = {"reference_auc": 0.74, "paired_loss": -0.004, "paired_loss_day_sd": 0.02} | to_metrics(
-    Release(Expectation(-0.004, 0.008, 30, 900.0), Expectation(-0.003, 0.025, 30, 900.0), {})
+    Release(
+        Expectation(-0.004, 0.008, 30, 900.0),
+        Expectation(-0.003, 0.025, 30, 900.0),
+        {"origin=JFK": Expectation(-0.004, 0.012, 30, 300.0)},
+    )
 )  # by none, too
 
 

@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +40,16 @@ def ports() -> Ports:
 
 @contextlib.contextmanager
 def prometheus_running(
-    folder: Path, at: Ports, names: tuple[str, ...] = ("alertmanager", "prometheus"), external_url: str = ""
+    folder: Path,
+    at: Ports,
+    names: tuple[str, ...] = ("alertmanager", "prometheus"),
+    external_url: str = "",
+    rules: Mapping[str, str] | None = None,
 ) -> Iterator[None]:
-    """Started in this order, answering, and ended afterwards."""
-    files = (OBSERVABILITY / "rules").glob("*.yml")
-    configure(folder, at, pace=PACE, rules={path.name: with_links(path.read_text(), external_url) for path in files})
+    """Started in this order, answering, and ended afterwards. `rules`: file name -> YAML; None: those of the checkout."""
+    if rules is None:
+        rules = {path.name: path.read_text() for path in (OBSERVABILITY / "rules").glob("*.yml")}
+    configure(folder, at, pace=PACE, rules={name: with_links(text, external_url) for name, text in rules.items()})
     wanted = {program.name: program for program in programs(folder, at, external_url=external_url)}
     # The first alert may be evaluated before Alertmanager is found; the next try would come a minute later.
     wanted["prometheus"].command.append(f"--rules.alert.resend-delay={PACE}")

@@ -14,8 +14,8 @@ DAYS = 60
 ROWS_A_DAY = 60
 
 
-def write_past(database_url: str, digest: str) -> None:
-    """Rows of each day up to yesterday with their labels, of which the scores know something."""
+def write_past(database_url: str, digest: str, *, opposite: bool = False) -> None:
+    """Rows of each day up to yesterday with their labels, of which the scores know something, or the opposite."""
     rng = np.random.default_rng(0)
     now = datetime.now(UTC).replace(tzinfo=None)
     records: list[Record] = []
@@ -23,7 +23,7 @@ def write_past(database_url: str, digest: str) -> None:
         numeric, category = rows(ROWS_A_DAY, seed=day)
         category[:, SCHEMA.category_names.index(SCHEMA.slices[0])] = "JFK"  # a slice with enough rows to be judged
         scores = rng.uniform(0.05, 0.95, ROWS_A_DAY)
-        late = rng.random(ROWS_A_DAY) < scores
+        late = rng.random(ROWS_A_DAY) < (1 - scores if opposite else scores)
         for i in range(ROWS_A_DAY):
             name, moment = f"past-{day}-{i}", now - timedelta(days=day, minutes=10 * i)
             one = slice(i, i + 1)
