@@ -12,6 +12,9 @@ ifeq ($(wildcard $(ROOT)/params.yaml),)
 $(error TASK must be one of: $(strip flights $(patsubst workspaces/%/params.yaml,%,$(wildcard workspaces/*/params.yaml))), got '$(TASK)'; a task's folder is workspaces/<name>)
 endif
 
+# Processes that test side by side, a file of tests at a time.
+WORKERS ?= 2
+
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Telemetry of BentoML, DVC and MLflow is off in every task.
 export BENTOML_DO_NOT_TRACK := True
@@ -49,8 +52,8 @@ demo: ## Everything, in under ten minutes: train, release, serve, replay half a 
 	@started=$${WINDSOCK_DEMO_STARTED:-$$(date +%s)}; export WINDSOCK_DEMO_STARTED=$$started; \
 	$(MAKE) --no-print-directory install && windsock demo --root $(ROOT)
 
-test: install ## Every test (15 minutes)
-	python -m pytest
+test: install ## Every test (half an hour on two cores; WORKERS=1: one after the other)
+	python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 repro: install ## Run the pipeline: what changed, and nothing else
 	cd $(ROOT) && dvc repro
