@@ -7,7 +7,7 @@ gauges. So it carries what these need of the model's schema and of the objective
 from typing import Final, Literal, get_args
 
 from contracts.reports import Part
-from contracts.reports.watching import WatchedModel
+from contracts.reports.watching import Timeline, WatchedModel
 from contracts.schema import Schema, Subject, Target
 
 FORMAT: Final = 2  # 1 knew months and one window alone
@@ -148,6 +148,7 @@ class Monitoring(Part, frozen=True):
         generated_at: ISO instant, UTC.
         clock: which instant of a row was its time: that of its arrival, or the caller's, in a replay.
         watched: each model that answered in the newest weeks, the one with the newest row first.
+        timeline: the champion's weeks, as far back as hours are counted.
         errors: refused and failed requests since the service started; None is unknown, and `errors_unknown` says why.
     """
 
@@ -163,3 +164,4 @@ class Monitoring(Part, frozen=True):
     watched: tuple[WatchedModel, ...]
     errors: dict[Protocol, int] | None
     errors_unknown: str | None
+    timeline: Timeline = Timeline()

@@ -167,3 +167,29 @@ class WatchedModel(Part, frozen=True):
     instruments: tuple[Instrument, ...]
     faults: tuple[Fault, ...]
     drift: Drift | None = None
+
+
+class Week(Part, frozen=True):
+    """Seven whole local days of the champion, whoever was it. None is unknown.
+
+    Attributes:
+        first: its first day, ISO.
+        auc: of labelled rows, when each class has labels enough.
+        expected_low, expected_high: interval of the AUC that the scores promised (CBPE).
+        missing: share of all values of all features.
+    """
+
+    first: str
+    rows: int
+    labelled: int
+    auc: float | None
+    expected_low: float | None
+    expected_high: float | None
+    missing: float | None
+
+
+class Timeline(Part, frozen=True):
+    """Weeks, the oldest first, and the days on which a digest was champion first: (ISO day, digest)."""
+
+    weeks: tuple[Week, ...] = ()
+    releases: tuple[tuple[str, str], ...] = ()

@@ -41,7 +41,9 @@ from monitoring.monitor.calendar import month_instants, wanted_months
 from monitoring.monitor.champion import champion_in_force
 from monitoring.monitor.drift import Sample
 from monitoring.monitor.summary import summarise
+from monitoring.watch.look import mature_hour
 from monitoring.watch.models import newest_moment, watch
+from monitoring.watch.timeline import timeline
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +103,8 @@ def run(
     pages: Pages = {}
     names = wanted_months(database_url, champion.schema.calendar, first, last)
     counted, why = errors(metrics_url)
-    limits, made = champion.objectives, champion.artifact.manifest
+    limits, made, calendar = champion.objectives, champion.artifact.manifest, champion.schema.calendar
+    moment = now or newest_moment(database_url, clock)
     report = Monitoring(
         format=FORMAT,
         generated_at=wall.isoformat(timespec="seconds"),
@@ -112,11 +115,10 @@ def run(
         months=tuple(_month(name, database_url, champion, pages) for name in names),
         window=_window(database_url, wall, champion, pages),
         clock=clock,
-        watched=watch(
-            database_url, store, public_key, champion.objectives, clock, now or newest_moment(database_url, clock)
-        ),
+        watched=watch(database_url, store, public_key, limits, clock, moment),
         errors=counted,
         errors_unknown=why,
+        timeline=timeline(database_url, clock, calendar.time_zone, limits.window_labels, mature_hour(calendar, moment)),
     )
     if files:
         for name, html in pages.items():

@@ -1,7 +1,7 @@
 """The monitor's page: what its newest result says, how old that is, and never green where it does not know."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -14,7 +14,9 @@ from monitoring.monitor.results import Newest
 from monitoring.monitor.shown import remedy
 from monitoring.monitor.shown.faults import fault_table
 from monitoring.monitor.shown.headline import LONGEST, QUESTIONS, Headline, headline, unknown
+from monitoring.monitor.shown.history import Spell
 from monitoring.monitor.shown.slices import MOST, slice_rows
+from monitoring.monitor.shown.timelines import pictures
 from web.charts import Line, line_chart
 from web.jinja import environment
 
@@ -47,13 +49,16 @@ class HeatRow:
     cells: list[Cell]
 
 
-def render(seen: Newest, trouble: str | None, now: datetime, alarm: str | None = None) -> str:
+def render(
+    seen: Newest, trouble: str | None, now: datetime, alarm: str | None = None, past: Sequence[Spell] = ()
+) -> str:
     """HTML that needs no network.
 
     Args:
         trouble: why the database does not answer now; `seen` is then what it said last.
         now: UTC, with its zone.
         alarm: why no alarm can arrive; None: one can, or nobody knows.
+        past: incidents of the results that are kept, open ones first.
     """
     report = seen.report
     context: dict[str, Any] = {"alarm": alarm, "trouble": trouble, "report": report, "received": _received(seen, now)}
@@ -63,7 +68,7 @@ def render(seen: Newest, trouble: str | None, now: datetime, alarm: str | None =
         made = datetime.fromisoformat(report.generated_at)
         columns: list[Period] = [*report.months, report.window]
         context |= {
-            "verdict": verdict(report, trouble, now - made),
+            "verdict": since(verdict(report, trouble, now - made), past),
             "age": span_name(now - made),
             "generated": f"{made:%Y-%m-%d %H:%M:%S} UTC",
             "columns": columns,
@@ -72,6 +77,8 @@ def render(seen: Newest, trouble: str | None, now: datetime, alarm: str | None =
             "questions": QUESTIONS,
             "models": side_by_side(report.watched),
             "moved": moved(report.watched),
+            "past": past,
+            "pictures": pictures(report.timeline, report.task.subject.plural),
             "longest": LONGEST,
             "most": MOST,
             "reports_drift": any(column.drift for column in columns),
@@ -86,6 +93,18 @@ def verdict(report: Monitoring, trouble: str | None, age: timedelta) -> Headline
     if age > timedelta(hours=report.limits.monitor_silent_hours):
         return unknown(f"the monitor has been silent for {span_name(age)}", remedy.SILENT)
     return headline(report)
+
+
+def since(found: Headline, past: Sequence[Spell]) -> Headline:
+    """With the begin that the kept reports tell: of the finding, or of its absence; what is unknown has none."""
+    mine = [one for one in past if one.role == "champion"]
+    if found.since or found.kind == "unknown":
+        return found
+    if found.kind == "good":
+        moments = [one.ended for one in mine if one.ended is not None]
+        return replace(found, since=max(moments).isoformat()) if moments else found
+    began = [one.began for one in mine if one.ended is None and found.why.endswith(one.why)]
+    return replace(found, since=min(began).isoformat()) if began else found
 
 
 def side_by_side(watched: Sequence[WatchedModel]) -> list[tuple[WatchedModel, dict[str, Any]]]:

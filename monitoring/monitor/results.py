@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+import msgspec
 import sqlalchemy as sa
 
 from contracts.errors import DataError, Unavailable
@@ -17,6 +18,7 @@ from contracts.reports.monitoring import Monitoring
 from monitoring.log.database import connect, hide_password
 from monitoring.log.newest import newest_arrival
 from monitoring.log.schema import PREDICTIONS
+from monitoring.monitor.shown.history import Found, Spell, spells
 
 HISTORY: Final = 168  # results that are kept: a week of hourly runs
 # Time-outs of PostgreSQL's client for a server that does not answer: the default is to wait for minutes.
@@ -107,6 +109,32 @@ def newest(database_url: str) -> Newest:
         why = f"the newest result cannot be read, and `windsock monitor` makes a new one: {error}"
         return Newest(None, received, row.generated_at, why)
     return Newest(report, received, row.generated_at)
+
+
+def history(database_url: str) -> tuple[Spell, ...]:
+    """Incidents of the results that are kept, open ones first. A result that cannot be read is left out.
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
+    engine = _open(database_url)
+    try:
+        with engine.connect() as connection:
+            if not sa.inspect(connection).has_table(REPORTS.name):
+                return ()
+            rows = connection.execute(sa.select(REPORTS.c.generated_at, REPORTS.c.report).order_by(REPORTS.c.id))
+            return spells((moment, found) for moment, text in rows if (found := _found(text)) is not None)
+    except sa.exc.SQLAlchemyError as error:
+        raise _unreachable(database_url, error) from error
+    finally:
+        engine.dispose()
+
+
+def _found(text: str) -> Found | None:
+    try:
+        return msgspec.json.decode(text.encode(), type=Found)
+    except msgspec.DecodeError:
+        return None
 
 
 def page(database_url: str, name: str) -> bytes | None:

@@ -36,6 +36,7 @@ from monitoring.monitor.prober import Prober
 from monitoring.monitor.results import Newest
 from monitoring.monitor.runs import Runs
 from monitoring.monitor.shown import remedy
+from monitoring.monitor.shown.history import Spell
 
 POLL_SECONDS: Final = 5.0
 STALE_SECONDS: Final = 30.0  # a question that takes longer counts as an unreachable database
@@ -58,6 +59,7 @@ class Poller:
         self.database_url, self._alerts_url = database_url, alerts_url
         self.alarm: str | None = None  # why no alarm can arrive; None: one can, or nobody knows
         self.seen = Newest(None, None)
+        self.past: tuple[Spell, ...] = ()  # incidents of the kept results; asked for when there is a new one
         self._trouble: str | None = "the database was not asked yet"
         self._asked = self._answered = time.monotonic()
         self._done = threading.Event()
@@ -67,7 +69,10 @@ class Poller:
         """Ask the database once, and keep what it said or why it did not."""
         before = self._trouble
         try:
-            self.seen = results.newest(self.database_url)
+            seen = results.newest(self.database_url)
+            if seen.ran_at != self.seen.ran_at:
+                self.past = results.history(self.database_url)
+            self.seen = seen
             self._trouble, self._answered = None, time.monotonic()
         except Unavailable as error:
             self._trouble = str(error)
@@ -122,7 +127,8 @@ def application(poller: Poller, process: ProcessMetrics) -> Starlette:
         return Response(text + generate_latest(process.registry), headers={"Content-Type": PROMETHEUS})
 
     def index(_: Request) -> Response:
-        return HTMLResponse(page.render(poller.seen, poller.trouble, datetime.now(UTC), poller.alarm), headers=OURS)
+        now = datetime.now(UTC)
+        return HTMLResponse(page.render(poller.seen, poller.trouble, now, poller.alarm, poller.past), headers=OURS)
 
     def result(_: Request) -> Response:
         report = poller.seen.report
