@@ -18,6 +18,7 @@ from contracts.reports.monitoring import Monitoring
 from monitoring.log.database import connect, hide_password
 from monitoring.log.newest import newest_arrival
 from monitoring.log.schema import PREDICTIONS
+from monitoring.monitor.shown.frame import framed
 from monitoring.monitor.shown.history import Found, Spell, spells
 
 HISTORY: Final = 168  # results that are kept: a week of hourly runs
@@ -73,7 +74,7 @@ def save(database_url: str, report: Monitoring, pages: dict[str, bytes]) -> None
             (id_,) = written.inserted_primary_key or (0,)
             connection.execute(sa.delete(PAGES).where(PAGES.c.report_id < id_))
             for name, html in pages.items():
-                packed = gzip.compress(html, compresslevel=6, mtime=0)
+                packed = gzip.compress(framed(html, report, name), compresslevel=6, mtime=0)
                 connection.execute(sa.insert(PAGES).values(report_id=id_, name=name, html=packed))
             connection.execute(sa.delete(REPORTS).where(REPORTS.c.id <= id_ - HISTORY))
     except sa.exc.SQLAlchemyError as error:
