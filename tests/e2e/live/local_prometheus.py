@@ -46,7 +46,7 @@ def prometheus_running(
     external_url: str = "",
     rules: Mapping[str, str] | None = None,
 ) -> Iterator[None]:
-    """Started in this order, answering, and ended afterwards. `rules`: file name -> YAML; None: those of the checkout."""
+    """Started in this order, answering, and ended afterwards. `rules`: file name -> YAML; None: the checkout's."""
     if rules is None:
         rules = {path.name: path.read_text() for path in (OBSERVABILITY / "rules").glob("*.yml")}
     configure(folder, at, pace=PACE, rules={name: with_links(text, external_url) for name, text in rules.items()})

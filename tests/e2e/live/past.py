@@ -66,7 +66,7 @@ def faulty(traffic: Traffic) -> Traffic:
     numeric[day & (rng.random(len(day)) < 1 / 3), column["system_dep_delay_1h"]] = 2_880
     minute = numeric[day, column["sched_dep_minute"]]
     numeric[day, column["sched_dep_minute"]] = (minute + 240) % 1440
-    pair = [column["distance"], column["sched_block_minutes"]]
+    pair = [column["plane_age"], column["plane_seats"]]
     numeric[np.ix_(day, pair)] = numeric[np.ix_(day, pair[::-1])]
     category[day & (rng.random(len(day)) < 0.2), 2] = "NEW"
     waited = traffic.hour <= traffic.hour[-1]

@@ -29,7 +29,7 @@ def _release() -> dict[str, float]:
 
 def _yardstick(expected: dict[str, float]) -> Yardstick:
     none: Any = None
-    return Yardstick("d" * 64, SCHEMA, {}, (), none, none, none, (), expected, none)
+    return Yardstick("d" * 64, SCHEMA, {}, (), none, (), none, none, (), expected, none)
 
 
 def _judge(rows: Rows, expected: dict[str, float] | None = None, now: int = NOW, mature: int | None = None) -> Found:
