@@ -35,7 +35,7 @@ HOUR_US: Final = 3_600_000_000
 _COUNT: Final = """
 import json, resource, sys, time
 from pathlib import Path
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from contracts.store import load_champion
 from contracts.workspace import Workspace
 from monitoring.hours.update import update
@@ -44,7 +44,7 @@ from monitoring.watch.look import DAYS, hour_of
 place = Workspace(Path("."))
 yardstick = Yardstick.of(load_champion(place.store, place.public_key))
 began, last = time.perf_counter(), hour_of(datetime.now(UTC).replace(tzinfo=None)) + 1
-hours = update(sys.argv[1], lambda digest, hour: yardstick, "arrival", last - DAYS * 24, last)
+hours = update(sys.argv[1], lambda digest, hour: yardstick, "arrival", last - DAYS * 24, last, timedelta(hours=6))
 print(json.dumps({
     "seconds": round(time.perf_counter() - began, 2),
     "hours": hours,

@@ -8,6 +8,7 @@ nothing must be remembered but the numbers, and a run that is killed at any mome
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Final
 
 import numpy as np
@@ -36,11 +37,13 @@ def update(
     clock: Clock,
     first: int,
     last: int,
+    late_after: timedelta,
 ) -> int | None:
     """Count what is new or has changed of the hours `first` to `last`, inclusive. Returns how many hours that were.
 
     Args:
         yardstick_of: of a digest and an hour; None: the model cannot be had, and its hours stay uncounted.
+        late_after: from its outcome on; a label that comes later is a late one.
 
     Returns:
         None: another monitor counts just now, and nothing was done.
@@ -58,13 +61,14 @@ def update(
             known = counted(connection, clock, first)
             labels, changed = _label_hours(connection, clock, first)
             relabelled = _named(connection, clock, changed)
+            late = _late(connection, first, last, late_after) if clock == "arrival" else {}
         dirty = {key for key in logged if known.get(key) != logged[key][0] or key in relabelled}
         gone = {key for key in known if key not in logged and key.hour <= last}
         write_hours(engine, clock, dict.fromkeys(gone, 0), ())
         done = 0
         for keys in _batches(sorted(dirty), logged):
             hours = _count(database_url, yardstick_of, clock, keys)
-            write_hours(engine, clock, {key: logged[key][0] for key in keys}, _with_ids(hours, logged))
+            write_hours(engine, clock, {key: logged[key][0] for key in keys}, _with_ids(hours, logged, late))
             done += len(keys)
             if not held.renew():
                 return done  # somebody took over, after a pause of minutes
@@ -117,6 +121,21 @@ def _named(connection: sa.Connection, clock: Clock, hours: list[int]) -> set[Key
         query = sa.select(_p.digest, _p.role, _hour(clock)).select_from(joined).where(arrived).distinct()
         named |= {Key(digest, role, int(hour)) for digest, role, hour in connection.execute(query)}
     return named
+
+
+def _late(connection: sa.Connection, first: int, last: int, after: timedelta) -> dict[Key, int]:
+    """Rows none of whose labels came in time. A replay's labels come when they are sent, so it has none."""
+    other = LABELS.alias()
+    waited, limit = sa.func.coalesce(_l.received_us - _l.outcome_us, 0), after // timedelta(microseconds=1)
+    same_row = (other.c.request_id == _l.request_id) & (other.c.row == _l.row)
+    in_time = sa.exists().where(same_row, sa.func.coalesce(other.c.received_us - other.c.outcome_us, 0) <= limit)
+    chosen = (waited > limit) & ~in_time & _p.received_us.between(first * HOUR_US, (last + 1) * HOUR_US - 1)
+    joined, hour = sa.join(PREDICTIONS, LABELS, _p.request_id == _l.request_id), _hour("arrival")
+    rows = sa.select(_p.digest, _p.role, hour.label("hour"), _l.request_id, _l.row).select_from(joined).where(chosen)
+    each = rows.distinct().subquery()
+    query = sa.select(each.c.digest, each.c.role, each.c.hour, sa.func.count())
+    query = query.group_by(each.c.digest, each.c.role, each.c.hour)
+    return {Key(digest, role, int(at)): int(count) for digest, role, at, count in connection.execute(query)}
 
 
 def _keep_label_hours(engine: sa.Engine, clock: Clock, labels: Mapping[int, int]) -> None:
@@ -183,8 +202,9 @@ def as_rows(log: Predictions, clock: Clock) -> Rows:
     ).take(order)
 
 
-def _with_ids(hours: list[Hour], logged: Mapping[Key, tuple[int, int, int]]) -> Iterator[Hour]:
-    """What only the log's keys tell: rows have no id of their own."""
+def _with_ids(hours: list[Hour], logged: Mapping[Key, tuple[int, int, int]], late: Mapping[Key, int]) -> Iterator[Hour]:
+    """What only the log's keys and instants tell: rows have no id of their own."""
     for hour in hours:
-        requests, _, repeated = logged[Key(hour.digest, hour.role, hour.hour)]
-        yield replace(hour, requests=requests, repeated_ids=repeated)
+        key = Key(hour.digest, hour.role, hour.hour)
+        requests, _, repeated = logged[key]
+        yield replace(hour, requests=requests, repeated_ids=repeated, labels_late=late.get(key, 0))

@@ -57,7 +57,8 @@ def watch(
     yardsticks = Yardsticks(database_url, store, public_key, clock, now)
     # A replay comes at once: what would have been counted week by week is counted now, for the time line.
     counted = min(first, last - (WEEKS + 1) * WEEK_HOURS) if clock == "event" else first
-    if update(database_url, yardsticks.at, clock, counted, last) is None:
+    late_after = timedelta(hours=objectives.label_delay_hours)
+    if update(database_url, yardsticks.at, clock, counted, last, late_after) is None:
         logger.info("another monitor counts just now; what it has counted so far is looked at")
     found = []
     for digest, role in _served(database_url, clock, first, last)[:MOST]:

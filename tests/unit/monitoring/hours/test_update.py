@@ -1,7 +1,7 @@
 """Counted hours follow the log, whatever comes late, twice, or is killed in between."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -14,11 +14,13 @@ from monitoring.hours.store import LEASES, METADATA, lease, read_hours, write_ho
 from monitoring.hours.update import update
 from monitoring.hours.yardstick import Yardstick
 from monitoring.log.database import opened
+from monitoring.log.sample import Clock
 from tests.unit.monitoring.conftest import World, label
 
 DAY = datetime(2013, 7, 10, 12)
 FIRST = int(datetime(2013, 7, 1).timestamp() // 3600) - 48
 LAST = FIRST + 30 * 24
+LATE = timedelta(hours=6)
 Run = Callable[[], int | None]
 
 
@@ -30,7 +32,7 @@ def yardstick(world: World) -> Yardstick:
 @pytest.fixture
 def run(world: World, yardstick: Yardstick) -> Run:
     return lambda: update(
-        world.database, lambda digest, _: yardstick if digest == world.digest else None, "event", FIRST, LAST
+        world.database, lambda digest, _: yardstick if digest == world.digest else None, "event", FIRST, LAST, LATE
     )
 
 
@@ -62,6 +64,23 @@ def test_a_label_has_its_hour_counted_again(world: World, run: Run) -> None:
     world.log([label("a3", False, DAY, DAY + timedelta(days=2, minutes=1))])  # a correction: the newest counts
     assert run() == 1
     assert hours(world)[0].scores.counts.sum(axis=1).tolist() == [29, 1, 0]
+
+
+def test_a_label_is_late_when_none_of_its_row_came_in_time(world: World, yardstick: Yardstick) -> None:
+    now = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=3)
+    last = int(now.timestamp() // 3600) + 100
+    world.log(world.flights("a", now, 4, None))
+    outcome = now + timedelta(hours=3)
+    world.log([label(f"a{i}", True, outcome, outcome + timedelta(hours=hours)) for i, hours in enumerate((1, 7, 8))])
+    world.log([label("a0", False, outcome, outcome + timedelta(hours=9))])  # a correction
+
+    def late(clock: Clock) -> list[int]:
+        update(world.database, lambda *_: yardstick, clock, last - 600, last, LATE)
+        with opened(world.database) as engine:
+            return [hour.labels_late for hour in read_hours(engine, clock, world.digest, "champion", last - 600, last)]
+
+    assert sum(late("arrival")) == 2
+    assert sum(late("event")) == 0, "a replay's labels come when they are sent"
 
 
 def test_a_run_that_is_killed_leaves_work_and_no_error(world: World, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
