@@ -129,7 +129,7 @@ def told(checkout: Path) -> Iterator[tuple[Reader, dict[str, str]]]:
         for block in blocks("sh"):
             reader.folder = checkout
             for line in lines(block):
-                if line == "windsock monitor":  # which a reader types some seconds after the request
+                if line.startswith("windsock monitor --"):  # which a reader types some seconds after the request
                     assert wait_until(lambda: is_moved(checkout / "workspaces/returns/state"), 60)
                 said[line] = reader.type(line)
                 if line.startswith("windsock new-task"):

@@ -159,8 +159,11 @@ def test_a_worker_that_cannot_start_ends_the_service(tmp_path: Path) -> None:
 
 
 def assert_gone(server: Server, pids: set[int]) -> None:
-    """None of the processes, and all ports free."""
-    wait_until(lambda: not any(_is_running(pid) for pid in pids), "the end of every process", 30)
+    """None of the processes, and all ports free.
+
+    The companion gives way to everything else (`nice`): on a busy machine it gets no turn for many seconds.
+    """
+    wait_until(lambda: not any(_is_running(pid) for pid in pids), "the end of every process", 180)
     for address in (server.rest, server.grpc, server.metrics.removesuffix("/metrics")):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
