@@ -44,9 +44,9 @@ class Objectives(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     )] = 0.01  # fmt: skip
     failed_share: Annotated[float, _about(
         "share", 0.0001, 0.5,
-        "So many requests may fail by our fault. One of a hundred is noticed by every caller.",
+        "So many of 30 days' requests may fail by our fault: 99.9 % available, 43 minutes of a month.",
         "when callers retry by themselves (higher) or pay for failures (lower)"
-    )] = 0.01  # fmt: skip
+    )] = 0.001  # fmt: skip
     spool_age_seconds: Annotated[float, _about(
         "s", 5, 86_400,
         "Rows move to the database every second or so; a minute means that they do not.",

@@ -5,7 +5,7 @@ from typing import Final
 from contracts.objectives import Objectives
 from monitoring.boards.data_alerts import data_alerts, fault
 from monitoring.boards.quality_alerts import quality_alerts
-from monitoring.boards.recording import DELAYED, FAILED, LABELS, SLOW
+from monitoring.boards.recording import DELAYED, LABELS
 from monitoring.boards.rule_yaml import Alert, Group, RuleFile, percent
 
 USUAL_REQUESTS: Final = 30  # of a quarter of an hour a week ago; fewer are no traffic that could be missed
@@ -19,8 +19,7 @@ def alerts(objectives: Objectives) -> RuleFile:
     )
     service = (
         _service_down(), _probe_fails(), _instance_down(), _nothing_arrives(), _callers_refused(),
-        _high_error_rate(objectives), _high_latency(objectives), _model_refused(), _companion_down(),
-        _spool_old(objectives), _database_down(),
+        _model_refused(), _companion_down(), _spool_old(objectives), _database_down(),
     )  # fmt: skip
     data = (*data_alerts(), _labels_late(objectives), _data_stale(objectives))
     return RuleFile(
@@ -133,35 +132,6 @@ def _companion_down() -> Alert:
         summary="The companion of {{ $labels.instance }} does not run.",
         description="Nothing moves from the spool of {{ $labels.instance }} into the prediction log, and changes of "
         "roles do not arrive there. Answers go on until the spool is full.",
-    )
-
-
-def _high_error_rate(objectives: Objectives) -> Alert:
-    return Alert(
-        "HighErrorRate",
-        why="A single failed request leaves the 5-minute window before `for` has passed: only failures that go on "
-        "can fire, at any rate of traffic.",
-        expr=f"{FAILED} > {objectives.failed_share}",
-        wait="5m",
-        severity="critical",
-        summary=f"More than {percent(objectives.failed_share)} of the requests fail by our fault.",
-        description="{{ $value | humanizePercentage }} of the requests to {{ $labels.job }} ended as internal, "
-        "unavailable or failed_precondition in the last 5 minutes.",
-    )
-
-
-def _high_latency(objectives: Objectives) -> Alert:
-    share, limit = percent(objectives.slow_share), objectives.latency_name
-    return Alert(
-        "HighLatency",
-        why=f"The objective: at most {share} of the requests take longer than {limit}. A rollout or a large batch "
-        "passes within `for`.",
-        expr=f"{SLOW} > {objectives.slow_share}",
-        wait="5m",
-        severity="warning",
-        summary=f"More than {share} of the {{{{ $labels.protocol }}}} requests take longer than {limit}.",
-        description="{{ $value | humanizePercentage }} of the {{ $labels.protocol }} requests to {{ $labels.job }} "
-        f"took longer than the objective of {limit} in the last 5 minutes.",
     )
 
 

@@ -11,6 +11,7 @@ from grafana_foundation_sdk.models import dashboard as model
 from contracts.errors import DataError
 from contracts.files import write_atomic
 from contracts.objectives import Objectives
+from monitoring.boards import budgets as board_budgets
 from monitoring.boards import data as board_data
 from monitoring.boards import model as board_model
 from monitoring.boards import rules
@@ -56,6 +57,12 @@ def build(objectives: Objectives) -> dict[str, dict[str, Any]]:
                 ("Inputs", board_data.inputs()),
                 ("Labels and freshness", board_data.labels(objectives)),
             ),
+        ),
+        "budgets": _board(
+            "budgets",
+            "windsock_requests_total",
+            "Service level objectives: what was promised, what was kept, what is left, and how fast it goes.",
+            board_budgets.rows(objectives),
         ),
     }
 

@@ -21,7 +21,7 @@ from contracts.files import write_json
 from contracts.workspace import Workspace
 
 OBSERVABILITY: Final = Path(__file__).parents[2] / "deploy/observability"
-DASHBOARDS: Final = ("service", "model", "data")
+DASHBOARDS: Final = ("service", "model", "data", "budgets")
 _SELECTOR: Final = re.compile(r"\b(?:windsock_\w+|[a-z_]+:windsock_\w+:\w+|up)\b(?:\{[^}]*\})?")
 
 
@@ -107,7 +107,7 @@ def filled(expr: str, step: float, scrape: float) -> str:
 def rule_queries() -> Iterator[tuple[str, str]]:
     """(rule, expression that must return data): a recording rule's own, and each selector of an alert, as a healthy
     system makes no alert true. Alertmanager's heartbeat needs no data."""
-    for name in ("recording", "alerts"):
+    for name in ("recording", "slo", "alerts"):
         for group in yaml.safe_load((OBSERVABILITY / f"rules/{name}.yml").read_text(encoding="utf-8"))["groups"]:
             for rule in group["rules"]:
                 if "record" in rule:

@@ -5,9 +5,6 @@ from typing import Final
 from contracts.objectives import Objectives
 from monitoring.boards.rule_yaml import Group, Recording, RuleFile, edge
 
-OUR_FAULT: Final = "internal|unavailable|failed_precondition"  # codes of a request that failed by our fault
-FAILED: Final = "job:windsock_requests_failed:ratio_rate5m"
-SLOW: Final = "job_protocol:windsock_requests_slow:ratio_rate5m"
 LABELS: Final = "job:windsock_labels:increase1d"
 DELAYED: Final = "job:windsock_labels_delayed:ratio_rate1h"
 
@@ -15,38 +12,12 @@ DELAYED: Final = "job:windsock_labels_delayed:ratio_rate1h"
 def recordings(objectives: Objectives) -> RuleFile:
     """All recording rules."""
     about = (
-        "What the alerts compare. Names are level:metric:operation; windows are 5 minutes for requests, an hour for "
-        "labels, which come in waves. A ratio without traffic is NaN: no alert compares true with it."
+        "What the alerts compare. Names are level:metric:operation; the window of labels is an hour, as they come in "
+        "waves. A ratio without labels is NaN: no alert compares true with it."
     )
     return RuleFile(
         about,
-        (
-            Group("windsock-requests", (_failed(), _slow(objectives))),
-            Group("windsock-labels", (_labels(), _delayed(objectives))),
-        ),
-    )
-
-
-def _failed() -> Recording:
-    return Recording(
-        FAILED,
-        why="The share that failed by our fault: what the caller got wrong (invalid_input, unauthenticated, not_found, "
-        "too_large) is no failure of the service.",
-        expr=f'sum by (job) (rate(windsock_requests_total{{code=~"{OUR_FAULT}"}}[5m]))\n'
-        "  /\n"
-        "sum by (job) (rate(windsock_requests_total[5m]))",
-    )
-
-
-def _slow(objectives: Objectives) -> Recording:
-    le = edge(objectives.latency_seconds)
-    return Recording(
-        SLOW,
-        why=f"The share that took longer than the objective of {objectives.latency_name}. It is an edge of the "
-        "histogram, so this share is exact; a quantile would be interpolated.",
-        expr=f'1 - sum by (job, protocol) (rate(windsock_request_seconds_bucket{{le="{le}"}}[5m]))\n'
-        "  /\n"
-        "sum by (job, protocol) (rate(windsock_request_seconds_count[5m]))",
+        (Group("windsock-labels", (_labels(), _delayed(objectives))),),
     )
 
 

@@ -4,8 +4,10 @@ from contracts.objectives import Objectives
 from monitoring.boards.alerts import alerts
 from monitoring.boards.recording import recordings
 from monitoring.boards.rule_yaml import yaml_text
+from monitoring.boards.slo_alerts import slo_rules
 
 
 def texts(objectives: Objectives) -> dict[str, str]:
     """File name -> YAML. The same each time."""
-    return {"alerts.yml": yaml_text(alerts(objectives)), "recording.yml": yaml_text(recordings(objectives))}
+    files = {"alerts": alerts, "recording": recordings, "slo": slo_rules}
+    return {f"{name}.yml": yaml_text(rules(objectives)) for name, rules in files.items()}

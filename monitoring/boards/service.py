@@ -4,8 +4,8 @@ from grafana_foundation_sdk.models.common import BigValueTextMode
 
 from contracts.objectives import Objectives
 from monitoring.boards.panels import BLUE, FILTER, GREEN, RED, YELLOW, Frame, Panel, Query, course, number
-from monitoring.boards.recording import OUR_FAULT
 from monitoring.boards.rule_yaml import edge, percent
+from monitoring.boards.slo import OUR_FAULT
 
 _RATE = "[$__rate_interval]"
 _SECONDS = "windsock_request_seconds"

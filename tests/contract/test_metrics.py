@@ -158,7 +158,8 @@ def test_dashboards_and_rules_name_only_metrics_that_are_declared(service: Metri
 
 
 def test_the_objective_is_an_edge_of_the_histogram_that_rules_and_dashboards_name() -> None:
-    rules = yaml.safe_load((Path(__file__).parents[2] / "deploy/observability/rules/recording.yml").read_text())
+    folder = Path(__file__).parents[2] / "deploy/observability/rules"
+    rules = [yaml.safe_load(path.read_text()) for path in sorted(folder.glob("*.yml"))]
     edges = set(re.findall(r'(\w+)_bucket\{[^}]*le="([^"]+)"', str(rules)))
     assert edges == {("windsock_request_seconds", "0.02"), ("windsock_label_delay_seconds", "21600.0")}
     found = {(name, dict(labels).get("le")) for name, labels, _ in _series(Metrics(SCHEMA).registry)}

@@ -158,7 +158,7 @@ def test_pages_and_metrics_speak_of_rain_and_not_of_flights(
 def test_objectives_are_those_of_the_workspace(workspace: Workspace) -> None:
     listed = windsock(workspace.root, "objectives")
     assert re.search(r"^mean_auc +0\.86\*", listed, re.M)
-    assert re.search(r"^failed_share +0\.01 ", listed, re.M)
+    assert re.search(r"^failed_share +0\.001 ", listed, re.M)
 
 
 def test_nothing_outside_the_task_knows_of_it() -> None:

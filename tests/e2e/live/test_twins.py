@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,11 +31,12 @@ from monitoring.boards.rules import texts
 from monitoring.log.database import open_log, opened
 from monitoring.log.insert import insert
 from monitoring.log.schema import ROLES
+from tasks.flights.schema import SCHEMA
 from tests.e2e.live.local_prometheus import fetch, missing, ports, prometheus_running
 from tests.e2e.live.past import faulty, write_past, write_traffic
 from tests.support.payloads import records, rows
 from tests.support.serving import Server, Store, descendants, start, wait_until
-from tests.support.tiny import tiny_model, write_store
+from tests.support.tiny import KNOWN, tiny_model, write_store
 from tests.unit.monitoring.conftest import prediction
 from tests.unit.monitoring.detectors.traffic import DAYS, made
 
@@ -52,6 +53,8 @@ ELSEWHERE = {
     "VolumeUnusual": "test_detectors.py; rows that do not come cannot be faulty",
     "ServiceDown": "test_incident.py, with its `for` and its way to a receiver",
     "Watchdog": "test_alerting.py",
+    "AvailabilityBudgetBurnsFast": "promtool; what makes requests alone fail is a full volume, test_full_disk.py",
+    "AvailabilityBudgetBurnsSlowly": "promtool, as the fast one",
 }
 
 
@@ -63,6 +66,7 @@ class Live:
     at: Ports
     server: Server
     store: Store
+    tried: set[str] = field(default_factory=set)  # commands of runbooks; several name the same ones
 
     @property
     def prometheus(self) -> str:
@@ -85,20 +89,25 @@ class Live:
         return {one["labels"]["alertname"] for one in found if one["state"] == "firing"}
 
     def send(self, requests: int = 1, **options: Any) -> None:
+        """Rows of names that the model knows."""
         for number in range(requests):
-            self.server.ask("/v1/predict", records(*rows(1, seed=number)), **options)
+            numeric, category = rows(1, seed=number)
+            category[0] = [KNOWN[name][0] for name in SCHEMA.category_names]
+            self.server.ask("/v1/predict", records(numeric, category), **options)
 
     @contextmanager
-    def monitored(self, database: str, *, run: bool = True) -> Iterator[None]:
-        """The monitor's page on this log, after one run."""
+    def monitored(self, database: str, *, run: bool = True, probe: str = "") -> Iterator[None]:
+        """The monitor's page on this log, after one run; `probe`: what it asks again and again."""
         monitor = [sys.executable, "-m", "cli", "monitor"]
         where = self.environment | {"WINDSOCK_DATABASE_URL": database}
+        if probe:
+            where |= {"WINDSOCK_PROBE_URL": probe, "WINDSOCK_PROBE_TOKEN_FILE": str(self.server.token_file)}
         if run:
             subprocess.run(monitor, cwd=self.folder, env=where, check=True, capture_output=True)
         serve = [*monitor, "serve", "--port", str(self.at.monitor)]
-        with one_running(
-            Program("monitor", serve, self.at.monitor, "/metrics", where), self.folder, self.folder
-        ) as process:
+        program, logs = Program("monitor", serve, self.at.monitor, "/metrics", where), self.folder / "state/stack"
+        logs.mkdir(parents=True, exist_ok=True)
+        with one_running(program, self.folder, logs) as process:
             yield
         assert process.returncode == 0
 
@@ -122,10 +131,13 @@ class Live:
 
         wait_until(is_firing, f"{alert} must fire, not only {self.firing()}", WITHIN)
         for command in self.commands(alert):
+            if command in self.tried:
+                continue
+            self.tried.add(command)
             run = subprocess.run(
                 ["bash", "-euo", "pipefail", "-c", command],
                 cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                timeout=60, check=False,
+                timeout=180, check=False,
             )  # fmt: skip
             assert run.returncode == 0, f"{alert}: {command}\n{run.stdout}"
             assert run.stdout.strip(), f"{alert}: `{command}` must say something"
@@ -214,6 +226,24 @@ def test_a_database_that_is_locked(live: Live) -> None:
     live.is_over("SpoolOld", live.send)
 
 
+def test_requests_that_are_slow(live: Live) -> None:
+    many = records(*rows(3_000, seed=1))
+    live.fires("LatencyBudgetBurnsFast", lambda: live.server.ask("/v1/predict", many))
+    live.fires("LatencyBudgetBurnsSlowly")
+
+
+def test_a_service_that_the_prober_cannot_reach(live: Live) -> None:
+    with live.monitored(live.server.database_url, run=False, probe="http://127.0.0.1:9"):
+        live.fires("ProbeFails")
+
+
+def test_labels_that_are_late(live: Live) -> None:
+    live.send()
+    outcome = (datetime.now(UTC) - timedelta(days=3)).isoformat().replace("+00:00", "Z")
+    labels = [{"id": f"late-{i}", "row": 0, "value": True, "outcome_at": outcome} for i in range(20)]
+    live.fires("LabelsLate", lambda: live.server.ask("/v1/labels", {"labels": labels}))
+
+
 def test_a_model_that_is_refused(live: Live) -> None:
     nobody = {
         "base": live.store.digest, "champion": "ab" * 32, "challenger": None, "weight": 0.0, "shadow": None,
@@ -279,7 +309,7 @@ def test_faults_of_the_data(live: Live, tmp_path: Path) -> None:
     digest = write_store(tmp_path, tiny_model(), reference=pack(Reference(sample.numeric, sample.category)))
     open_log(database).dispose()
     write_traffic(database, digest, faulty(made(DAYS, seed=2)))
-    watched = replace(live, store=Store(tmp_path / "store", tmp_path / "signing.pub", digest))
+    watched = replace(live, store=Store(tmp_path / "store", tmp_path / "signing.pub", digest), tried=set())
     with watched.monitored(database):
         for alert in sorted(IN_A_LOG):
             watched.fires(alert)

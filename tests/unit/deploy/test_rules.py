@@ -14,6 +14,7 @@ from cli import main
 from contracts.objectives import Objectives
 from monitoring.boards.query import DASHBOARDS
 from monitoring.boards.rules import texts
+from monitoring.boards.slo import Slo, slos
 
 ROOT = Path(__file__).parents[3]
 RULES = ROOT / "deploy/observability/rules"
@@ -57,11 +58,12 @@ def test_promtool_sees_each_alert_fire_and_keep_silent(file: Path) -> None:
 @pytest.mark.parametrize("instead", ["vector(0) == 1", "vector(1)"], ids=["never", "always"])
 def test_the_tests_notice_alerts_that_never_or_always_fire(instead: str, tmp_path: Path) -> None:
     shutil.copytree(RULES, tmp_path / "rules")
-    rules = yaml.safe_load((RULES / "alerts.yml").read_text())
-    for group in rules["groups"]:
-        for rule in group["rules"]:
-            rule["expr"] = instead
-    (tmp_path / "rules/alerts.yml").write_text(yaml.safe_dump(rules))
+    for path in RULES.glob("*.yml"):
+        rules = yaml.safe_load(path.read_text())
+        for group in rules["groups"]:
+            for rule in group["rules"]:
+                rule["expr"] = instead if "alert" in rule else rule["expr"]
+        (tmp_path / "rules" / path.name).write_text(yaml.safe_dump(rules))
     files = sorted((tmp_path / "rules/tests").glob("*.yml"))
     run = subprocess.run(["promtool", "test", "rules", *files], capture_output=True, text=True, check=False)
     said = run.stdout + run.stderr
@@ -104,11 +106,11 @@ def test_there_is_no_runbook_without_an_alert() -> None:
     assert found == {alert["alert"] for alert in ALERTS}
 
 
-def test_every_recording_rule_is_used_by_an_alert() -> None:
-    asked = " ".join(alert["expr"] for alert in ALERTS)
+def test_every_recording_rule_is_used_by_an_alert_or_a_rule_of_the_budget() -> None:
+    asked = " ".join(rule["expr"] for rule in (*ALERTS, *_rules("record")))
     for rule in _rules("record"):
         assert re.fullmatch(r"[a-z_]+:windsock_\w+:\w+", rule["record"]), "names are level:metric:operation"
-        assert rule["record"] in asked
+        assert rule["record"] in asked or rule["record"].endswith(":budget_left30d")
 
 
 def test_drift_is_information() -> None:
@@ -120,6 +122,13 @@ def test_unknown_resolves_no_page_on_quality() -> None:
     pages = [alert for alert in ALERTS if "windsock_instrument_state" in alert["expr"]]
     assert len(pages) == 5
     assert {alert["keep_firing_for"] for alert in pages} == {"2h"}
+
+
+@pytest.mark.parametrize("slo", slos(Objectives()), ids=lambda slo: slo.name)
+def test_an_objective_has_a_page_a_ticket_and_a_budget(slo: Slo) -> None:
+    asked = {alert["labels"]["severity"]: alert["expr"] for alert in ALERTS if slo.ratio("6h") in alert["expr"]}
+    assert set(asked) == {"critical", "warning"}
+    assert slo.series("budget_left30d") in {rule["record"] for rule in _rules("record")}
 
 
 def test_the_committed_rules_are_what_the_code_builds() -> None:
@@ -134,14 +143,14 @@ def test_the_dashboard_shows_the_very_limits_of_the_alerts() -> None:
     assert '"value": 25200' in boards["data"]
     assert "windsock_spool_oldest_seconds > 60" in text
     assert '"value": 60' in boards["service"]
-    codes = re.search(r'code=~"([^"]+)"', (RULES / "recording.yml").read_text())
+    codes = re.search(r'code=~"([^"]+)"', (RULES / "slo.yml").read_text())
     assert codes is not None
     assert codes[1] in boards["service"]
 
 
 ONE_EDIT = {
     "latency_seconds: 0.05": (
-        {"recording.yml": ['le="0.05"', "50 ms"], "alerts.yml": ["longer than 50 ms", "objective of 50 ms"]},
+        {"slo.yml": ['le="0.05"', "longer than 50 ms"]},
         {"service": ['le=\\"0.05\\"', "Within 50 ms", '"value": 0.05']},
         ["20 ms", 'le="0.02"'],
     ),

@@ -106,7 +106,7 @@ def test_prometheus_and_alertmanager_run_the_very_files_of_the_project(tmp_path:
     configure(tmp_path, Ports())
     routes = (tmp_path / "alertmanager.yml").read_text()
     assert routes.replace("127.0.0.1:3004", "alerts:3004") == (OBSERVABILITY / "alertmanager.yml").read_text()
-    for name in ("prometheus.yml", "rules/alerts.yml", "rules/recording.yml"):
+    for name in ("prometheus.yml", "rules/alerts.yml", "rules/recording.yml", "rules/slo.yml"):
         assert (tmp_path / name).read_bytes() == (OBSERVABILITY / name).read_bytes(), name
     jobs = {job["job_name"] for job in yaml.safe_load((tmp_path / "prometheus.yml").read_text())["scrape_configs"]}
     targets = {path.stem: yaml.safe_load(path.read_text()) for path in (tmp_path / "targets").glob("*.yml")}
