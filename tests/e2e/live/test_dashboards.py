@@ -127,7 +127,7 @@ def test_every_query_returns_data(monitored: Monitored) -> None:
     run = CliRunner().invoke(cli.main, ["dashboards", "check", *options])
     assert run.exit_code == 0, run.output
     report = json.loads((monitored.folder / "reports/dashboards.json").read_text())
-    assert {q["dashboard"] for q in report["queries"]} == {"service", "model", "data", "rules"}
+    assert {q["dashboard"] for q in report["queries"]} == {"service", "model", "data", "budgets", "rules"}
     assert all(q["series"] and q["points"] for q in report["queries"])
 
 

@@ -111,7 +111,7 @@ def test_every_committed_dashboard_is_drawn(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setattr(Prometheus, "range", answer)
     monkeypatch.setattr(Prometheus, "scrape_interval", lambda _: 5.0)
     render.render("http://127.0.0.1:9", tmp_path, 5)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["data.png", "model.png", "service.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["budgets.png", "data.png", "model.png", "service.png"]
     assert len(asked) > 40
     assert not [expr for expr in asked if "$" in expr]
 
