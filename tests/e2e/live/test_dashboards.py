@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 import cli
+from contracts.settings import clean_environment
 from deploy.local import processes
 from deploy.local.processes import Program, one_running
 from deploy.local.stack import Ports
@@ -24,9 +25,10 @@ from monitoring.boards import query
 from monitoring.boards.preview.render import render
 from services.generated import open_inference_pb2_grpc as pb_grpc
 from tests.e2e.live.local_prometheus import missing, ports, prometheus_running, without_monitor
-from tests.e2e.live.past import write_past
+from tests.e2e.live.past import write_traffic
 from tests.support.payloads import proto, records, rows
 from tests.support.serving import Server, Store, start, wait_until
+from tests.unit.monitoring.detectors.traffic import made
 
 pytestmark = [
     pytest.mark.live,
@@ -95,15 +97,15 @@ def _send_for(traffic: Traffic, seconds: float) -> None:
 
 @contextmanager
 def monitoring(folder: Path, at: Ports, server: Server, champion: Store) -> Iterator[None]:
-    """`windsock monitor` once, then `windsock monitor serve` on the port that Prometheus scrapes."""
+    """`windsock monitor` once, then `windsock monitor serve` on the port that Prometheus scrapes, which probes, too."""
     monitor = [sys.executable, "-m", "cli", "monitor"]
     where = ["--database", server.database_url]
     model = ["--store", str(champion.store), "--public-key", str(champion.public_key)]
-    write_past(server.database_url, champion.digest)
+    write_traffic(server.database_url, champion.digest, made(60, seed=2))
     subprocess.run([*monitor, *where, *model], cwd=folder, check=True)
-    program = Program(
-        "monitor", [*monitor, "serve", "--every", "0", "--port", str(at.monitor), *where], at.monitor, "/metrics"
-    )
+    serve = [*monitor, "serve", "--every", "0", "--port", str(at.monitor), *where, *model]
+    probe = {"WINDSOCK_PROBE_URL": f"http://{server.rest}", "WINDSOCK_PROBE_TOKEN_FILE": str(server.token_file)}
+    program = Program("monitor", serve, at.monitor, "/metrics", clean_environment() | probe)
     with one_running(program, folder, folder) as process:
         yield
     assert process.returncode == 0
