@@ -1,5 +1,10 @@
 """Faults put into a task's real rows, and what notices them."""
 
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,20 +18,25 @@ from contracts.workspace import Workspace
 if TYPE_CHECKING:
     from contracts.artifact import Artifact
     from contracts.objectives import Objectives
+    from contracts.reports.incidents import IncidentResult, Quiet
+    from monitoring.incidents.measure import Parts, Study
     from monitoring.incidents.simulator import World
 
 
 @click.command()
-@click.option("--seeds", type=click.IntRange(1, 200), default=10, show_default=True, help="Random hours a fault.")
+@click.option("--seeds", type=click.IntRange(1, 200), default=50, show_default=True, help="Random hours a fault.")
 @click.option("--only", multiple=True, help="Name of an incident; may be given several times.  [default: all]")
-@click.option("--short", is_flag=True, help="One seed each, and two weeks for what is slow; writes nothing.")
+@click.option("--short", is_flag=True, help="One seed each, and nothing of quiet months; writes nothing.")
+@click.option(
+    "--processes", type=click.IntRange(1, 64), default=len(os.sched_getaffinity(0)), help="[default: one a CPU]"
+)
 @command(MonitorSettings, "root", "store", "public_key")
-def incidents(settings: MonitorSettings, seeds: int, only: tuple[str, ...], short: bool) -> None:
+def incidents(settings: MonitorSettings, seeds: int, only: tuple[str, ...], short: bool, processes: int) -> None:
     """Put each fault of the catalogue into months that the champion never saw -> reports/incidents.json.
 
     docs/incidents.md tells how to add one of your own.
     """
-    from contracts.objectives import load_objectives
+    from contracts.files import write_atomic
     from contracts.reports import write_report
     from contracts.store import load_champion
     from monitoring.incidents.measure import measure
@@ -34,14 +44,54 @@ def incidents(settings: MonitorSettings, seeds: int, only: tuple[str, ...], shor
     from monitoring.incidents.tables import lines
 
     workspace = Workspace(settings.root)
-    artifact = load_champion(settings.store, settings.public_key)
-    world = make_world(artifact, workspace.features, load_objectives(workspace.objectives))
-    report = measure(world, 1 if short else seeds, only, short=short, tell=lambda text: click.echo(text, err=True))
+    task = load_champion(settings.store, settings.public_key).schema.title
+    with _parts(settings, seeds, short=short, processes=1 if short else processes) as each:
+        report = measure(task, each, only, short=short, tell=lambda text: click.echo(text, err=True))
     for line in lines(report):
         click.echo(line)
     if not short and not only:
         write_report(workspace.reports / "incidents.json", report)
-        (workspace.reports / "incidents.svg").write_text(drawn(report), encoding="utf-8")
+        write_atomic(workspace.reports / "incidents.svg", drawn(report).encode())
+
+
+@contextmanager
+def _parts(settings: MonitorSettings, seeds: int, *, short: bool, processes: int) -> Iterator["Parts"]:
+    """What does parts of the study, in this process or in several of which each has its own world."""
+    if processes == 1:
+        study = make_study(settings, 1 if short else seeds, short=short)
+        yield lambda names: ((name, study.part(name)) for name in names)
+        return
+    pool = ProcessPoolExecutor(
+        processes, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(settings, seeds)
+    )
+    with pool:
+        yield lambda names: (one.result() for one in as_completed([pool.submit(_part, name) for name in names]))
+
+
+_study: "Study | None" = None  # of this process
+
+
+def _begin(settings: MonitorSettings, seeds: int) -> None:
+    global _study
+    _study = make_study(settings, seeds, short=False)
+
+
+def _part(name: str) -> "tuple[str, IncidentResult | Quiet | None]":
+    if _study is None:
+        raise RuntimeError("`_begin` must have been called in this process")
+    return name, _study.part(name)
+
+
+def make_study(settings: MonitorSettings, seeds: int, *, short: bool) -> "Study":
+    """The champion's world, and what is measured in it."""
+    from contracts.objectives import load_objectives
+    from contracts.store import load_champion
+    from monitoring.incidents.measure import Study
+
+    workspace = Workspace(settings.root)
+    artifact = load_champion(settings.store, settings.public_key)
+    world = make_world(artifact, workspace.features, load_objectives(workspace.objectives))
+    return Study(world, seeds, short=short)
 
 
 def make_world(artifact: "Artifact", features: Path, objectives: "Objectives") -> "World":

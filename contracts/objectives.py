@@ -52,6 +52,11 @@ class Objectives(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         "Rows move to the database every second or so; a minute means that they do not.",
         "when the database has planned pauses that are longer"
     )] = 60.0  # fmt: skip
+    spool_room_hours: Annotated[float, _about(
+        "h", 0.25, 168,
+        "Somebody who is told in the evening that a volume fills has time to look before it is full.",
+        "when it takes longer until somebody can give the volume more room"
+    )] = 4.0  # fmt: skip
     memory_bytes: Annotated[int, _about(
         "bytes", 100_000_000, 10**12,
         "The service with all its processes fits a small laptop beside a browser; the demo takes half of it.",

@@ -102,10 +102,17 @@ class Quiet(Part, frozen=True):
 
 
 class IncidentsReport(Part, frozen=True):
-    """`not_here`: incidents that find no feature in this task."""
+    """All of it.
+
+    Attributes:
+        not_here: incidents that find no feature in this task.
+        quiet: the months as they were; None: only some incidents were asked for.
+        resampled: half-years, of which each week is a near one of the same clock, as it was.
+    """
 
     task: str
     incidents: tuple[IncidentResult, ...]
     not_here: tuple[str, ...]
     quiet: Quiet | None
+    resampled: tuple[Quiet, ...] = ()
     format: Literal[1] = 1

@@ -19,7 +19,8 @@ def alerts(objectives: Objectives) -> RuleFile:
     )
     service = (
         _service_down(), _probe_fails(), _instance_down(), _nothing_arrives(), _callers_refused(),
-        _model_refused(), _companion_down(), _spool_old(objectives), _database_down(),
+        _model_refused(), _companion_down(), _spool_old(objectives), _spool_fills(objectives),
+        _database_down(),
     )  # fmt: skip
     data = (*data_alerts(), _labels_late(objectives), _data_stale(objectives))
     return RuleFile(
@@ -146,6 +147,21 @@ def _spool_old(objectives: Objectives) -> Alert:
         summary="Logged predictions wait in the spool of {{ $labels.instance }}.",
         description="The oldest row that is not yet in the prediction log is {{ $value | humanizeDuration }} old. It "
         "is lost if the disk of {{ $labels.instance }} is.",
+    )
+
+
+def _spool_fills(objectives: Objectives) -> Alert:
+    hours = objectives.spool_room_hours
+    return Alert(
+        "SpoolFills",
+        why="As the last half hour went on, there will be no room left, and then requests are refused. A burst that is "
+        "moved within minutes is silent.",
+        expr=f"predict_linear(windsock_spool_room_bytes[30m], {hours:g} * 3600) < 0",
+        wait="10m",
+        severity="warning",
+        summary="The spool of {{ $labels.instance }} will be full within the next hours.",
+        description=f"At the pace of the last half hour the spool of {{{{ $labels.instance }}}} has no room left in "
+        f"less than {hours:g} h, by its own limit or by its volume. From then on predictions are refused (429).",
     )
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from monitoring.boards.rule_yaml import Alert
 
 KEEP: Final = "2h"  # two runs of the monitor
-WAIT: Final = "10m"
+WAIT: Final = "65m"  # two hourly looks: one hour alone may be odd
 _OF: Final = "{{ $labels.subject }}"
 _WHERE: Final = (
     "Seen on the rows of the {{ $labels.role }} {{ $labels.version }}. The monitor's page has the numbers, since when, "

@@ -178,6 +178,16 @@ def saturation(objectives: Objectives) -> list[Panel]:
             line=True,
         ),
         course(
+            Frame(
+                "Spool: room",
+                "Bytes that it still may grow by, of its own limit or of its volume. At 0 requests are refused.",
+                "bytes",
+                low=0,
+                steps=((None, RED), (64 * 2**20, GREEN)),
+            ),
+            Query(f"min by (instance) (windsock_spool_room_bytes{{{FILTER}}})", "{{instance}}"),
+        ),
+        course(
             Frame("Spool: rows", "Rows that wait, and rows a second that move into the prediction log.", "short"),
             Query(f"sum(windsock_spool_unmoved_rows{{{FILTER}}})", "waiting"),
             Query(f"sum(rate(windsock_moved_rows_total{{{FILTER}}}{_RATE}))", "moved a second"),

@@ -24,18 +24,18 @@ def volume(scene: Scene) -> Iterator[Fault]:
 
     Rows of the newest hours against the same hours of the weeks before: none, few or many.
     """
-    silent = _rows(scene, SILENT)
-    day = _rows(scene, DAY)
-    if len(silent) <= 2:
+    silent, hours = _rows(scene, SILENT), _stay(scene)
+    if len(silent) <= 2 or hours < SILENT:
         yield Fault("volume", "", "unknown", None, None, sum(hour.rows for hour in scene.newest))
         return
     if silent[0] == 0 and min(silent[1:]) >= PLENTY:
         cause = f"no row for {SILENT} hours, in which there were {min(silent[1:])} or more in each week before"
         yield judged("volume", "", scene, True, 0, min(silent[1:]), cause, _hours(scene, DAY))
         return
+    day = _rows(scene, hours)
     least, most = min(day[1:]), max(day[1:])
     low, high = day[0] < LOW * least and least >= PLENTY, day[0] > HIGH * most and day[0] >= PLENTY
-    cause = f"{day[0]} rows in 24 hours; {least} to {most} in those of the weeks before"
+    cause = f"{day[0]} rows in {hours} hours; {least} to {most} in those of the weeks before"
     yield judged(
         "volume", "", scene, low or high, day[0], LOW * least if low else HIGH * most, cause, _hours(scene, DAY)
     )
@@ -53,6 +53,14 @@ def duplicate(scene: Scene) -> Iterator[Fault]:
         limit = float(usual.high) + max(float(usual.high - usual.low), TWICE)
         cause = f"{share[0]:.0%} of the rows came twice ({subject}); at most {float(usual.high):.0%} on the days before"
         yield judged("duplicate", subject, scene, bool(share[0] > limit), share[0], limit, cause)
+
+
+def _stay(scene: Scene) -> int:
+    """Newest full hours, at most a day, since this model came back: another one had its role, or nothing came."""
+    at = np.append(scene.at, scene.now_hour + 1)
+    back = np.flatnonzero(np.diff(at) > DAY) + 1
+    returned = [int(at[place]) for place in back if place < len(scene.at)]
+    return min(DAY, scene.now_hour - returned[-1]) if returned else DAY
 
 
 def _rows(scene: Scene, hours: int) -> list[int]:

@@ -101,8 +101,11 @@ class Blocks:
 
     @property
     def comparable(self) -> bool:
-        """Whether the newest block has rows enough, and days enough to be compared with."""
-        return bool(self.rows[0] >= LEAST_ROWS and self.known.sum() >= LEAST_DAYS)
+        """Whether the newest block has rows enough, and days enough to be compared with. A quarter of the usual rows
+        is few: a day's rows, of another hour more than of the others, are not what that hour alone is."""
+        if self.rows[0] < LEAST_ROWS or self.known.sum() < LEAST_DAYS:
+            return False
+        return bool(self.rows[0] >= np.median(self.rows[1:][self.known]) / 4)
 
     def sums(self, name: str) -> Floats:
         """[29, ...], sums of a member of `Hour` over each block; a block without rows has zeros."""

@@ -1,10 +1,12 @@
 """What a look raises, in one form: faults of the data and answers of the instruments."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from contracts.reports.watching import State, WatchedModel
 
 Key = tuple[str, str]
+RAISED: Final = ("ticket", "page")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,5 +28,5 @@ def alarms(model: WatchedModel) -> tuple[Alarm, ...]:
     """All pages and tickets, the pages first."""
     found = [Alarm(one.detector, one.subject, one.state, one.cause) for one in model.faults]
     found += [Alarm(one.question, one.slice, one.state, one.why) for one in model.instruments]
-    raised = (one for one in found if one.severity in ("ticket", "page"))
+    raised = (one for one in found if one.severity in RAISED)
     return tuple(sorted(raised, key=lambda one: one.severity != "page"))

@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from monitoring.incidents import data, outcomes
 from monitoring.incidents.traffic import Random, Traffic
+from monitoring.watch.look import DAYS
 
 Kind = Literal["data", "labels", "quality", "silent"]
 Inject = Callable[[Traffic, Random], Traffic]
@@ -36,6 +37,7 @@ class Incident:
         inject: the rows from the fault's hour on -> the same rows with it.
         month: 1 to 12, in which it happens; None: at any hour.
         limit: hours in which it has to be noticed; None: that of its kind.
+        forgets: hours before it that this model has no rows of: it is new here, or comes back.
     """
 
     name: str
@@ -44,6 +46,12 @@ class Incident:
     truth: Truth
     month: int | None = None
     limit: int | None = None
+    forgets: int = 0
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing must alarm."""
+        return self.kind == "silent"
 
 
 CATALOGUE: Final[dict[str, Incident]] = {}
@@ -80,6 +88,7 @@ for _name, _kind, _inject, _detectors, _remedy in (
     ("nothing arrives", "data", data.nothing_arrives, ("volume",), "look at gateway, DNS and tokens"),
     ("labels of a slice missing", "labels", outcomes.labels_missing, ("labels_missing",), _LABELS),
     ("labels of a slice flipped", "labels", outcomes.labels_flipped, ("labels_flipped",), _LABELS),
+    ("labels under wrong ids", "labels", outcomes.labels_lost, ("labels_missing",), "mend the ids of labels"),
     ("labels late", "labels", outcomes.labels_late, ("labels_late",), "wait, or mend the source of labels"),
     ("random scores", "quality", outcomes.random_scores, ("paired",), _ROLL_BACK),
     ("odds three times too high", "quality", outcomes.wrong_calibration, ("calibration",), "recalibrate"),
@@ -88,5 +97,12 @@ for _name, _kind, _inject, _detectors, _remedy in (
 ):  # fmt: skip
     _limit = 24 if _inject is outcomes.random_scores else None
     register(Incident(_name, _kind, _inject, Truth(_detectors, _remedy), limit=_limit))  # type: ignore[arg-type]
-for _name, _month in (("November", 11), ("December", 12), ("a quiet month", None)):
-    register(Incident(_name, "silent", outcomes.nothing_wrong, Truth((), "none"), _month))
+for _name, _inject, _month, _forgets in (
+    ("November", outcomes.nothing_wrong, 11, 0),
+    ("December", outcomes.nothing_wrong, 12, 0),
+    ("a quiet month", outcomes.nothing_wrong, None, 0),
+    ("a fresh installation", outcomes.nothing_wrong, None, DAYS * 24),
+    ("a rollback after a week", outcomes.nothing_wrong, None, 7 * 24),
+    ("labels that are corrected", outcomes.labels_corrected, None, 0),
+):
+    register(Incident(_name, "silent", _inject, Truth((), "none"), _month, forgets=_forgets))

@@ -1,29 +1,72 @@
 """The catalogue over its seeds: what noticed each fault, after how long, and whether it said the right thing."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 import numpy as np
 
 from contracts.errors import ParameterError
-from contracts.reports.incidents import Delay, Fired, IncidentResult, IncidentsReport, Run
+from contracts.reports.incidents import Delay, Fired, IncidentResult, IncidentsReport, Quiet, Run
 from monitoring.incidents.alarms import Alarm, alarms
 from monitoring.incidents.catalogue import CATALOGUE, Incident
-from monitoring.incidents.quiet import STEP, QuietMonths
+from monitoring.incidents.quiet import STEP, QuietMonths, resampled
 from monitoring.incidents.rules import fired
 from monitoring.incidents.simulator import Replay, Tick, World, inject, limit_hours, ticks
 from monitoring.incidents.traffic import NoPlace
 from monitoring.watch.look import iso
 
 Tell = Callable[[str], None]
+HALF_YEARS: Final = 20  # resampled: more than a hundred months
+_SLOW: Final = ("quality", "silent")
 
 
-def measure(world: World, seeds: int, only: Sequence[str], *, short: bool, tell: Tell) -> IncidentsReport:
+class Study:
+    """What one process measures; each part stands alone, so several processes share the parts.
+
+    Args:
+        seeds: hours that each fault is tried at.
+        short: no months of silence, and no promtool.
+    """
+
+    def __init__(self, world: World, seeds: int, *, short: bool) -> None:
+        self.world, self._seeds, self._short = world, seeds, short
+        self._quiet = QuietMonths(world)
+
+    def part(self, name: str) -> IncidentResult | Quiet | None:
+        """An incident; "quiet": the months as they were; a number: a resampled half-year. None: it cannot happen."""
+        if name == QUIET:
+            return self._quiet.summary()
+        if name.isdecimal():
+            return resampled(self.world, int(name))
+        return self.incident(CATALOGUE[name])
+
+    def incident(self, incident: Incident) -> IncidentResult | None:
+        """With each seed. None: the task has no place for it."""
+        runs: list[Run] = []
+        heard: tuple[Fired, ...] | None = None
+        for seed in range(self._seeds if incident.month is None else 1):
+            try:
+                replay = inject(self.world, incident, seed)
+            except NoPlace:
+                continue
+            if not self._short and not runs:
+                looks = list(ticks(self.world, replay, incident, lasting=incident.kind in _SLOW))
+                heard = fired(looks, replay.start, self.world.objectives)
+            runs.append(judged(self._quiet, incident, replay, ticks(self.world, replay, incident), seed))
+        return _result(incident, runs, heard, limit_hours(self.world, incident)) if runs else None
+
+
+QUIET: Final = "quiet"
+Parts = Callable[[list[str]], Iterable[tuple[str, IncidentResult | Quiet | None]]]
+
+
+def measure(task: str, each: Parts, only: Sequence[str], *, short: bool, tell: Tell) -> IncidentsReport:
     """Each incident with each seed, then the quiet time.
 
     Args:
+        each: does the parts of a `Study`, in any order.
         only: names; empty is all.
-        short: no months of silence, and no promtool.
         tell: is told of progress.
 
     Raises:
@@ -33,47 +76,36 @@ def measure(world: World, seeds: int, only: Sequence[str], *, short: bool, tell:
         raise ParameterError(
             f"an incident must be one of {', '.join(CATALOGUE)}; got {', '.join(sorted(unknown))}; correct the name"
         )
-    quiet = QuietMonths(world)
-    results, not_here = [], []
-    for incident in [one for one in CATALOGUE.values() if not only or one.name in only]:
-        if short and incident.kind == "silent":
-            continue
-        result = _measured(world, quiet, incident, seeds, rules=not short)
-        if result is None:
-            not_here.append(incident.name)
-        else:
-            results.append(result)
-        tell(f"{incident.name}: {f'{result.detected} of {result.seeds}' if result else 'cannot happen here'}")
-    summary = None if short or only else quiet.summary()
-    return IncidentsReport(world.traffic.schema.title, tuple(results), tuple(not_here), summary)
+    chosen = [one for one in CATALOGUE.values() if (not only or one.name in only) and not (short and one.silent)]
+    quiet = [] if short or only else [QUIET, *map(str, range(HALF_YEARS))]
+    slow_first = sorted(chosen, key=lambda one: one.kind not in _SLOW)
+    done: dict[str, IncidentResult | Quiet | None] = {}
+    for name, result in each([*quiet, *(one.name for one in slow_first)]):
+        done[name] = result
+        tell(f"{len(done)} of {len(quiet) + len(chosen)}  {_told(name, result)}")
+    results = [done[one.name] for one in chosen]
+    return IncidentsReport(
+        task,
+        tuple(one for one in results if isinstance(one, IncidentResult)),
+        tuple(one.name for one in chosen if done[one.name] is None),
+        next((one for one in [done.get(QUIET)] if isinstance(one, Quiet)), None),
+        tuple(one for name in quiet[1:] if isinstance(one := done[name], Quiet)),
+    )
 
 
-def _measured(
-    world: World, quiet: QuietMonths, incident: Incident, seeds: int, *, rules: bool
-) -> IncidentResult | None:
-    """None: the task has no place for it."""
-    runs: list[Run] = []
-    heard: tuple[Fired, ...] | None = None
-    for seed in range(seeds if incident.month is None else 1):
-        try:
-            replay = inject(world, incident, seed)
-        except NoPlace:
-            continue
-        looks = list(ticks(world, replay, incident))
-        if rules and not runs:
-            heard = fired(looks, replay.start, world.objectives)
-        runs.append(judged(quiet, incident, replay, looks, seed))
-    if not runs:
-        return None
-    return _result(incident, runs, heard, limit_hours(world, incident))
+def _told(name: str, result: IncidentResult | Quiet | None) -> str:
+    if isinstance(result, IncidentResult):
+        return f"{name}: {result.detected} of {result.seeds}"
+    if result is None:
+        return f"{name}: cannot happen here"
+    what = "months as they were" if name == QUIET else f"quiet half-year {name}"
+    return f"{what}: {result.pages} pages, {result.tickets} tickets"
 
 
-def judged(quiet: QuietMonths, incident: Incident, replay: Replay, looks: Sequence[Tick], seed: int) -> Run:
-    """The first alarm that the same time without the fault does not raise."""
-    last = looks[-1][0]
-    silent = incident.kind == "silent"
-    step = 24 if incident.kind in ("quality", "silent") else STEP
-    usual = set() if silent else quiet.keys(replay.start - 24, last, step)
+def judged(quiet: QuietMonths, incident: Incident, replay: Replay, looks: Iterable[Tick], seed: int) -> Run:
+    """The first alarm that the same time without the fault does not raise; no look after it is taken."""
+    step = 24 if incident.kind in _SLOW else STEP
+    usual = set() if incident.silent else quiet.keys(replay.start - 24, replay.start + replay.hours, step)
     for hour, model in looks:
         found = [alarm for alarm in alarms(model) if alarm.key not in usual]
         if not found:

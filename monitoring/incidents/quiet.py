@@ -1,17 +1,27 @@
 """Months as they were: what fires there is false, and what a fault is blamed for must not fire there."""
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
 
 from contracts.reports.incidents import FalseAlarm, Quiet
 from monitoring.incidents.alarms import Alarm, Key, alarms
-from monitoring.incidents.simulator import World
-from monitoring.watch.look import iso
+from monitoring.incidents.simulator import Seen, World
+from monitoring.watch.look import DAYS, iso
 
 STEP: Final = 3  # hours between two looks at a quiet time
 PAUSE: Final = 24  # hours without it end an alarm
 MONTH: Final = 365.25 * 2  # hours
+WEEK: Final = 7 * 24  # hours
+NEAR: Final = 2  # weeks
+RESAMPLED_STEP: Final = 6  # hours between looks at a resampled time
+_SALT: Final = 20_130_701
 
 
 class QuietMonths:
@@ -24,7 +34,7 @@ class QuietMonths:
     def at(self, hour: int) -> tuple[Alarm, ...]:
         """What was raised at the end of this hour."""
         if hour not in self._alarms:
-            self._alarms[hour] = alarms(self._world.look(self._world.before(hour + 1), hour))
+            self._alarms[hour] = alarms(self._world.lasting(self._world.before(hour + 1), hour))
         return self._alarms[hour]
 
     def keys(self, first: int, last: int, step: int) -> set[Key]:
@@ -35,16 +45,63 @@ class QuietMonths:
     def summary(self) -> Quiet:
         """Of the whole time, from its first row on."""
         hours = range(self._world.first // STEP * STEP, self._world.last + 1, STEP)
-        found = false_alarms((hour, self.at(hour)) for hour in hours)
-        return Quiet(
-            months=round((self._world.last - self._world.first) / MONTH, 2),
-            windows=len(hours),
-            pages=sum(one.severity == "page" for one in found),
-            tickets=sum(one.severity == "ticket" for one in found),
-            drift_flagged_share=None,
-            stated_share=None,
-            alarms=tuple(found),
-        )
+        return _summary((hour, self.at(hour)) for hour in hours)
+
+
+def resampled(world: World, seed: int) -> Quiet:
+    """A half-year that might have been: each week is one of the five around it, as it was, so seasons and the habits
+    of weekdays stay, and what lasts days stays together (block bootstrap, Künsch 1989).
+
+    A week comes from its own side of the clock's change. The first five weeks are there to compare with.
+    """
+    seen = _drawn(world, np.random.default_rng([seed, _SALT]))
+    hours = range(seen[0].mature.hour + DAYS * 24, seen[-1].mature.hour + 1, RESAMPLED_STEP)
+
+    def looks() -> Iterator[tuple[int, tuple[Alarm, ...]]]:
+        for hour in hours:
+            place = bisect_right(seen, hour, key=lambda one: one.mature.hour)
+            start = bisect_right(seen, hour - DAYS * 24, key=lambda one: one.mature.hour)
+            yield hour, alarms(world.lasting(seen[start:place], hour))
+
+    return _summary(looks())
+
+
+def _drawn(world: World, rng: np.random.Generator) -> list[Seen]:
+    weeks: dict[int, list[Seen]] = {}
+    for one in world.seen:
+        weeks.setdefault((one.mature.hour - world.first) // WEEK, []).append(one)
+    zone = ZoneInfo(world.yardstick.schema.calendar.time_zone)
+    clock = {week: _clock(some, zone) for week, some in weeks.items()}
+    drawn: list[Seen] = []
+    for week in sorted(weeks):
+        near = [other for other in weeks if abs(other - week) <= NEAR and clock[other] == clock[week]]
+        source = int(rng.choice(near))
+        shift = (week - source) * WEEK
+        drawn += [
+            Seen(replace(one.fresh, hour=one.fresh.hour + shift), replace(one.mature, hour=one.mature.hour + shift))
+            for one in weeks[source]
+        ]
+    return drawn
+
+
+def _clock(week: list[Seen], zone: ZoneInfo) -> tuple[timedelta | None, ...]:
+    """Distance to UTC at both ends."""
+    ends = (week[0].mature.hour, week[-1].mature.hour)
+    return tuple(datetime.fromtimestamp(hour * 3_600, zone).utcoffset() for hour in ends)
+
+
+def _summary(looks: Iterable[tuple[int, tuple[Alarm, ...]]]) -> Quiet:
+    made = list(looks)
+    found = false_alarms(made)
+    return Quiet(
+        months=round((made[-1][0] - made[0][0]) / MONTH, 2),
+        windows=len(made),
+        pages=sum(one.severity == "page" for one in found),
+        tickets=sum(one.severity == "ticket" for one in found),
+        drift_flagged_share=None,
+        stated_share=None,
+        alarms=tuple(found),
+    )
 
 
 def false_alarms(looks: Iterable[tuple[int, tuple[Alarm, ...]]]) -> list[FalseAlarm]:

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from contracts.objectives import Objectives
 from contracts.reports.incidents import Fired
@@ -34,16 +34,17 @@ def fired(looks: Sequence[Tick], start: int, objectives: Objectives) -> tuple[Fi
     if (promtool := shutil.which("promtool")) is None:
         return None
     with tempfile.TemporaryDirectory() as folder:
-        names = [f"{name}" for name in _write_rules(Path(folder), objectives)]
+        rules = {"groups": [{"name": "watched", "rules": _watched(objectives)}]}
+        (Path(folder) / "rules.yml").write_text(json.dumps(rules), encoding="utf-8")  # JSON is YAML
         test = {
-            "rule_files": names,
-            "evaluation_interval": "5m",
+            "rule_files": ["rules.yml"],
+            "evaluation_interval": "15m",
             "tests": [
                 {"interval": "5m", "input_series": _series(looks), "alert_rule_test": _questions(looks, objectives)}
             ],
         }
         path = Path(folder) / "test.yml"
-        path.write_text(json.dumps(test), encoding="utf-8")  # JSON is YAML
+        path.write_text(json.dumps(test), encoding="utf-8")
         run = subprocess.run([promtool, "test", "rules", str(path)], capture_output=True, text=True, check=False)
     offset = looks[0][0] + 1 - start
     return heard(run.stdout + run.stderr, offset)
@@ -69,25 +70,23 @@ def heard(said: str, offset: int) -> tuple[Fired, ...]:
     return tuple(sorted(found.values(), key=lambda one: (one.hours, one.alert)))
 
 
-def _write_rules(folder: Path, objectives: Objectives) -> list[str]:
-    rules: Mapping[str, str] = texts(objectives)
-    for name, text in rules.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    return list(rules)
-
-
-def watched_alerts(objectives: Objectives) -> tuple[str, ...]:
-    """Alerts that read gauges of watched models: those that a look can make fire."""
+def _watched(objectives: Objectives) -> list[dict[str, Any]]:
+    """Alerts that read gauges of watched models: those that a look can make fire. The others would cost minutes."""
     import yaml
 
     loaded = yaml.safe_load(texts(objectives)["alerts.yml"])
-    rules = [rule for group in loaded["groups"] for rule in group["rules"] if "alert" in rule]
-    return tuple(rule["alert"] for rule in rules if _GAUGE.search(rule["expr"]))
+    rules = [rule for group in loaded["groups"] for rule in group["rules"]]
+    return [rule for rule in rules if "alert" in rule and _GAUGE.search(rule["expr"])]
+
+
+def watched_alerts(objectives: Objectives) -> tuple[str, ...]:
+    """Their names."""
+    return tuple(rule["alert"] for rule in _watched(objectives))
 
 
 def _questions(looks: Sequence[Tick], objectives: Objectives) -> list[dict[str, object]]:
     first = looks[0][0]
-    minutes = [(hour - first) * 60 + late for hour, _ in looks for late in (5, 30)]
+    minutes = [(hour - first) * 60 + late for hour, _ in looks for late in (15, 45)]
     return [
         {"eval_time": f"{minute}m", "alertname": name, "exp_alerts": []}
         for name in watched_alerts(objectives)

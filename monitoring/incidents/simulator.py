@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 import numpy as np
+from msgspec import structs
 from numpy.typing import NDArray
 
 from contracts.objectives import Objectives
@@ -19,6 +20,7 @@ from contracts.reports.watching import WatchedModel
 from monitoring.hours.count import Rows, count
 from monitoring.hours.hour import Hour, Scores
 from monitoring.hours.yardstick import Yardstick
+from monitoring.incidents.alarms import RAISED
 from monitoring.incidents.catalogue import HOURS, LIMIT, Incident
 from monitoring.incidents.traffic import Traffic
 from monitoring.watch.look import DAYS, look, mature_hour
@@ -79,6 +81,22 @@ class World:
         hours = [one.mature for one in seen[:split]] + [one.fresh for one in seen[split:]]
         return look(hours, self.yardstick, ROLE, self.objectives, now)
 
+    def lasting(self, seen: Sequence[Seen], hour: int) -> WatchedModel:
+        """What is said at the end of an hour, with the faults alone that the hour before it had, too: their alerts wait
+        for a second look."""
+        now = self.look(seen, hour)
+        if not any(one.state in RAISED for one in now.faults):
+            return now
+        last = self.look(seen, hour - 1).faults
+        before = {(one.detector, one.subject) for one in last if one.state in RAISED}
+        kept = tuple(
+            one
+            if one.state not in RAISED or (one.detector, one.subject) in before
+            else structs.replace(one, state="ok")
+            for one in now.faults
+        )
+        return structs.replace(now, faults=kept)
+
 
 @dataclass(frozen=True, slots=True)
 class Replay:
@@ -104,17 +122,28 @@ def inject(world: World, incident: Incident, seed: int) -> Replay:
     sound = world.traffic.rows(place)
     changed = incident.inject(sound, rng)
     names, rows = np.unique(changed.hour, return_counts=True)
-    seen = [*world.before(start), *counted(world.yardstick, changed)]
+    known = [one for one in world.before(start) if one.mature.hour < start - incident.forgets]
+    seen = [*known, *counted(world.yardstick, changed)]
     return Replay(start, changed.subjects, dict(zip(names.tolist(), rows.tolist(), strict=True)), seen, hours)
 
 
-def ticks(world: World, replay: Replay, incident: Incident) -> Iterator[Tick]:
-    """Looks from the fault on: each hour; for a fault of quality so for the first three days, then each day."""
+def ticks(world: World, replay: Replay, incident: Incident, *, lasting: bool = True) -> Iterator[Tick]:
+    """Looks from the fault on: each hour at which a fault of inputs, or of labels that have had their time, can show;
+    each third hour before, and for the first three days of a fault of quality; each day otherwise.
+
+    Args:
+        lasting: whether a fault of the data counts from its second look on; else from its first.
+    """
     hour, end = replay.start, replay.start + replay.hours
-    hourly, near = incident.kind in ("data", "labels"), 72 if incident.kind == "quality" else 0
+    labelled, near = replay.start + world.maturity - 1, replay.start + 72
     while hour < end:
-        yield hour, world.look(replay.seen, hour)
-        hour += 1 if hourly or hour < replay.start + near else 24
+        yield hour, world.lasting(replay.seen, hour) if lasting else world.look(replay.seen, hour)
+        if incident.kind == "data" or (incident.kind == "labels" and hour >= labelled):
+            hour += 1
+        elif incident.kind == "labels":
+            hour = min(hour + 3, labelled)
+        else:
+            hour += 3 if incident.kind == "quality" and hour < near else 24
 
 
 def limit_hours(world: World, incident: Incident) -> int:

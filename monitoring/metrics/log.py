@@ -1,6 +1,7 @@
 """How the log moves, as metrics: from what the companion last wrote, and from the spool's files."""
 
 import math
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,10 +22,13 @@ class LogMetrics(Collector):
 
     A companion that is dead, or that never was, leaves what it alone knows unknown (NaN): whether the database is up,
     and how many rows wait. How long they wait is told all the same.
+
+    Args:
+        limit: bytes that the spool may have.
     """
 
-    def __init__(self, state: State, spool: Path) -> None:
-        self._state, self._spool = state, spool
+    def __init__(self, state: State, spool: Path, limit: int) -> None:
+        self._state, self._spool, self._limit = state, spool, limit
 
     def collect(self) -> Iterator[Metric]:
         now, told = time.time(), self._state.read_companion()
@@ -47,6 +51,11 @@ class LogMetrics(Collector):
                 max(now - oldest, 0.0) if oldest else 0.0,
             ),
             ("spool_bytes", "Bytes of the spool's segments.", self._bytes()),
+            (
+                "spool_room_bytes",
+                "Bytes that the spool still may grow by: what its limit or its volume leaves, whichever is less.",
+                self._room(),
+            ),
         ):
             yield GaugeMetricFamily(f"windsock_{name}", what, value)
         moved, damaged = (0, 0) if told is None else (told.moved_rows, told.damaged)
@@ -70,3 +79,10 @@ class LogMetrics(Collector):
             return float(used_bytes(self._spool))
         except OSError:
             return math.nan
+
+    def _room(self) -> float:
+        try:
+            volume = os.statvfs(self._spool)
+        except OSError:
+            return math.nan
+        return min(self._limit - self._bytes(), float(volume.f_bavail * volume.f_frsize))

@@ -69,7 +69,7 @@ def serve(settings: ServiceSettings) -> int:
         tempfile.TemporaryDirectory(prefix="windsock-") as name,
     ):
         settings = settings.model_copy(update={"metrics_folder": Path(name)})
-        log = LogMetrics(State(settings.state), settings.spool)
+        log = LogMetrics(State(settings.state), settings.spool, settings.spool_bytes)
         with merged_metrics(Path(name), log, settings.metrics_host, settings.metrics_port) as forget:
             return asyncio.run(_supervise(settings, listener, forget))
 

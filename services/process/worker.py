@@ -83,7 +83,7 @@ class Worker:
             )
             self._metrics_server: WSGIServer | None = None
             if settings.metrics_folder is None:
-                metrics.registry.register(LogMetrics(state, settings.spool))
+                metrics.registry.register(LogMetrics(state, settings.spool, settings.spool_bytes))
                 self._metrics_server, _ = start_http_server(
                     settings.metrics_port, settings.metrics_host, registry=metrics.registry
                 )

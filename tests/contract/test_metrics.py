@@ -52,7 +52,7 @@ class Model:
 @pytest.fixture
 def service(tmp_path: Path) -> Metrics:
     metrics = Metrics(SCHEMA)
-    metrics.registry.register(LogMetrics(State(tmp_path), tmp_path / "spool"))
+    metrics.registry.register(LogMetrics(State(tmp_path), tmp_path / "spool", 2**20))
     metrics.set_models({"champion": Model("d" * 64, "student", "2013-07-01", 1.0, {"carrier": ["AA"]})})
     return metrics
 

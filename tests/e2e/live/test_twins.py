@@ -175,7 +175,7 @@ def at_once() -> dict[str, str]:
 
 
 def alert_names() -> list[str]:
-    return re.findall(r"- alert: (\w+)", texts(Objectives())["alerts.yml"])
+    return re.findall(r"- alert: (\w+)", "\n".join(texts(Objectives()).values()))
 
 
 def test_health_is_silent(live: Live) -> None:
@@ -216,11 +216,12 @@ def test_a_companion_that_does_not_run(live: Live) -> None:
 
 def test_a_database_that_is_locked(live: Live) -> None:
     """Rows wait in the spool meanwhile, and none is lost."""
-    path = live.server.database_url.removeprefix("sqlite:///")
+    path, many = live.server.database_url.removeprefix("sqlite:///"), records(*rows(1_000, seed=1))
     with closing(sqlite3.connect(path, isolation_level=None)) as lock:
         lock.execute("BEGIN EXCLUSIVE")
         live.fires("DatabaseDown", live.send)
         live.fires("SpoolOld", live.send)
+        live.fires("SpoolFills", lambda: live.server.ask("/v1/predict", many))
         lock.execute("ROLLBACK")
     live.is_over("DatabaseDown", live.send)
     live.is_over("SpoolOld", live.send)
