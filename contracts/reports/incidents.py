@@ -5,7 +5,7 @@ from typing import Literal
 from contracts.reports import Part
 from contracts.reports.watching import State
 
-Judge = Literal["looks", "looks and promtool"]
+Judge = Literal["looks", "looks and promtool", "promtool"]
 
 
 class Delay(Part, frozen=True):
@@ -28,7 +28,7 @@ class Run(Part, frozen=True):
 
     seed: int
     start: str
-    hours: int | None
+    hours: float | None
     rows: int | None
     severity: State | None
     detector: str
@@ -54,7 +54,8 @@ class IncidentResult(Part, frozen=True):
         detected: in `limit_hours` after the fault; of a silent one: seeds with any alarm at all, which is wrong.
         detected_low: Wilson's lower bound (95 %, two-sided) of the share.
         named_cause_right: of the detected ones.
-        judged_by: whether the first seed's gauges went through the real rules, too: then `fired` says what fired.
+        judged_by: whether the first seed's gauges went through the real rules, too: then `fired` says what fired. What
+            lies before the rows is judged by the rules alone, and nothing of it is random.
     """
 
     name: str
@@ -62,7 +63,7 @@ class IncidentResult(Part, frozen=True):
     seeds: int
     detected: int
     detected_low: float
-    limit_hours: int
+    limit_hours: float
     delay_hours: Delay
     delay_rows: float | None
     detector: str
@@ -105,7 +106,7 @@ class IncidentsReport(Part, frozen=True):
     """All of it.
 
     Attributes:
-        not_here: incidents that find no feature in this task.
+        not_here: incidents that find no feature in this task; without promtool those that only it can judge.
         quiet: the months as they were; None: only some incidents were asked for.
         resampled: half-years, of which each week is a near one of the same clock, as it was.
     """

@@ -12,6 +12,7 @@ from monitoring.incidents.alarms import Alarm, alarms
 from monitoring.incidents.catalogue import CATALOGUE, Incident
 from monitoring.incidents.quiet import STEP, QuietMonths, resampled
 from monitoring.incidents.rules import fired
+from monitoring.incidents.signals import SIGNALS, result
 from monitoring.incidents.simulator import Replay, Tick, World, inject, limit_hours, ticks
 from monitoring.incidents.traffic import NoPlace
 from monitoring.watch.look import iso
@@ -39,6 +40,8 @@ class Study:
             return self._quiet.summary()
         if name.isdecimal():
             return resampled(self.world, int(name))
+        if name in SIGNALS:
+            return result(SIGNALS[name], self.world.objectives)
         return self.incident(CATALOGUE[name])
 
     def incident(self, incident: Incident) -> IncidentResult | None:
@@ -72,22 +75,25 @@ def measure(task: str, each: Parts, only: Sequence[str], *, short: bool, tell: T
     Raises:
         ParameterError: no such incident.
     """
-    if unknown := set(only) - set(CATALOGUE):
+    every = [*CATALOGUE, *SIGNALS]
+    if unknown := set(only) - set(every):
         raise ParameterError(
-            f"an incident must be one of {', '.join(CATALOGUE)}; got {', '.join(sorted(unknown))}; correct the name"
+            f"an incident must be one of {', '.join(every)}; got {', '.join(sorted(unknown))}; correct the name"
         )
-    chosen = [one for one in CATALOGUE.values() if (not only or one.name in only) and not (short and one.silent)]
+    chosen = [name for name in every if not only or name in only]
+    if short:
+        chosen = [name for name in chosen if name in CATALOGUE and not CATALOGUE[name].silent]
     quiet = [] if short or only else [QUIET, *map(str, range(HALF_YEARS))]
-    slow_first = sorted(chosen, key=lambda one: one.kind not in _SLOW)
+    slow_first = sorted(chosen, key=lambda name: name in SIGNALS or CATALOGUE[name].kind not in _SLOW)
     done: dict[str, IncidentResult | Quiet | None] = {}
-    for name, result in each([*quiet, *(one.name for one in slow_first)]):
-        done[name] = result
-        tell(f"{len(done)} of {len(quiet) + len(chosen)}  {_told(name, result)}")
-    results = [done[one.name] for one in chosen]
+    for name, found in each([*quiet, *slow_first]):
+        done[name] = found
+        tell(f"{len(done)} of {len(quiet) + len(chosen)}  {_told(name, found)}")
+    results = [done[name] for name in chosen]
     return IncidentsReport(
         task,
         tuple(one for one in results if isinstance(one, IncidentResult)),
-        tuple(one.name for one in chosen if done[one.name] is None),
+        tuple(name for name in chosen if done[name] is None),
         next((one for one in [done.get(QUIET)] if isinstance(one, Quiet)), None),
         tuple(one for name in quiet[1:] if isinstance(one := done[name], Quiet)),
     )
@@ -164,5 +170,5 @@ def _result(incident: Incident, runs: list[Run], heard: tuple[Fired, ...] | None
     )
 
 
-def _quantile(values: list[int], share: float) -> float | None:
+def _quantile(values: Sequence[float], share: float) -> float | None:
     return round(float(np.quantile(values, share)), 1) if values else None

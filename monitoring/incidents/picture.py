@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape
 from contracts.reports.incidents import IncidentResult, IncidentsReport
 
 WIDTH, LEFT, RIGHT, ROW, TOP = 960, 230, 200, 26, 64
-HOURS: Final = (1, 3, 6, 12, 24, 48, 96, 168, 336, 720)
+HOURS: Final = (0.1, 0.3, 1, 3, 6, 12, 24, 48, 96, 168, 336, 720)
 _STYLE: Final = (
     "text{font:13px system-ui,sans-serif;fill:#222}.dim{fill:#667;font-size:12px}.grid{stroke:#ccd}"
     ".page{fill:#c0392b}.ticket{fill:#d68910}.limit{stroke:#2e86c1;stroke-width:2}.miss{fill:#889}"
@@ -27,7 +27,7 @@ def drawn(report: IncidentsReport) -> str:
     ]
     bottom = TOP + ROW * len(report.incidents)
     for hours in HOURS:
-        name = f"{hours} h" if hours < 96 else f"{hours // 24} d"
+        name = f"{60 * hours:g} min" if hours < 1 else f"{hours} h" if hours < 96 else f"{hours // 24} d"
         parts.append(f'<line class="grid" x1="{_x(hours)}" x2="{_x(hours)}" y1="{TOP - 6}" y2="{bottom}"/>')
         parts.append(f'<text class="dim" x="{_x(hours)}" y="{bottom + 18}" text-anchor="middle">{name}</text>')
     for place, one in enumerate(report.incidents):
@@ -60,5 +60,5 @@ def _row(one: IncidentResult, y: float) -> list[str]:
 
 
 def _x(hours: float) -> float:
-    share = math.log(max(hours, 1)) / math.log(HOURS[-1])
+    share = math.log(max(hours / HOURS[0], 1)) / math.log(HOURS[-1] / HOURS[0])
     return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)

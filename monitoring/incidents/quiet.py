@@ -54,7 +54,7 @@ def resampled(world: World, seed: int) -> Quiet:
 
     A week comes from its own side of the clock's change. The first five weeks are there to compare with.
     """
-    seen = _drawn(world, np.random.default_rng([seed, _SALT]))
+    seen = drawn_weeks(world, np.random.default_rng([seed, _SALT]))
     hours = range(seen[0].mature.hour + DAYS * 24, seen[-1].mature.hour + 1, RESAMPLED_STEP)
 
     def looks() -> Iterator[tuple[int, tuple[Alarm, ...]]]:
@@ -66,7 +66,8 @@ def resampled(world: World, seed: int) -> Quiet:
     return _summary(looks())
 
 
-def _drawn(world: World, rng: np.random.Generator) -> list[Seen]:
+def drawn_weeks(world: World, rng: np.random.Generator) -> list[Seen]:
+    """The hours of a half-year, each week of which is one of the five around it."""
     weeks: dict[int, list[Seen]] = {}
     for one in world.seen:
         weeks.setdefault((one.mature.hour - world.first) // WEEK, []).append(one)

@@ -31,26 +31,32 @@ _SECONDS: Final = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 
 def fired(looks: Sequence[Tick], start: int, objectives: Objectives) -> tuple[Fired, ...] | None:
     """The alerts on watched models, each when it first fired after `start`; None: promtool is not installed."""
+    test = {"interval": "5m", "input_series": _series(looks), "alert_rule_test": _questions(looks, objectives)}
+    return asked(_watched(objectives), test, "15m", looks[0][0] + 1 - start)
+
+
+def asked(rules: list[dict[str, Any]], test: dict[str, Any], every: str, offset: float) -> tuple[Fired, ...] | None:
+    """What promtool says of some rules.
+
+    Args:
+        test: one of its tests, in which no alert is expected.
+        every: between two evaluations.
+        offset: hours from the fault to the first sample.
+    """
     if (promtool := shutil.which("promtool")) is None:
         return None
     with tempfile.TemporaryDirectory() as folder:
-        rules = {"groups": [{"name": "watched", "rules": _watched(objectives)}]}
-        (Path(folder) / "rules.yml").write_text(json.dumps(rules), encoding="utf-8")  # JSON is YAML
-        test = {
-            "rule_files": ["rules.yml"],
-            "evaluation_interval": "15m",
-            "tests": [
-                {"interval": "5m", "input_series": _series(looks), "alert_rule_test": _questions(looks, objectives)}
-            ],
-        }
+        # JSON is YAML.
+        written = json.dumps({"groups": [{"name": "all", "rules": rules}]})
+        (Path(folder) / "rules.yml").write_text(written, encoding="utf-8")
         path = Path(folder) / "test.yml"
-        path.write_text(json.dumps(test), encoding="utf-8")
+        asks = {"rule_files": ["rules.yml"], "evaluation_interval": every, "tests": [test]}
+        path.write_text(json.dumps(asks), encoding="utf-8")
         run = subprocess.run([promtool, "test", "rules", str(path)], capture_output=True, text=True, check=False)
-    offset = looks[0][0] + 1 - start
     return heard(run.stdout + run.stderr, offset)
 
 
-def heard(said: str, offset: int) -> tuple[Fired, ...]:
+def heard(said: str, offset: float) -> tuple[Fired, ...]:
     """What promtool complains about, each alert at its first time.
 
     Args:

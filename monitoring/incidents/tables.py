@@ -11,7 +11,7 @@ def lines(report: IncidentsReport) -> Iterator[str]:
     for one in report.incidents:
         yield _line(one)
     for name in report.not_here:
-        yield f"{name:<28} cannot happen here: no such feature"
+        yield f"{name:<28} cannot happen here: no such feature, or no promtool"
     if report.quiet:
         quiet = report.quiet
         yield f"{quiet.months:g} months without a fault: {quiet.pages} pages, {quiet.tickets} tickets"

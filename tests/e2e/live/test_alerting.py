@@ -82,7 +82,7 @@ def test_no_rule_fails_to_evaluate(chain: Chain) -> None:
         return [rule for group in groups for rule in group["rules"]]
 
     wait_until(lambda: all(rule["health"] != "unknown" for rule in rules()), "each rule must be evaluated", WITHIN)
-    assert len(rules()) == 58
+    assert len(rules()) == 59
     assert [rule["name"] for rule in rules() if rule["health"] != "ok"] == []
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,15 @@ from click.testing import CliRunner
 
 from cli import main
 from contracts.objectives import Objectives
-from contracts.reports.incidents import FalseAlarm, Fired
+from contracts.reports.incidents import FalseAlarm, Fired, IncidentsReport
 from contracts.reports.watching import Fault, WatchedModel
 from monitoring.incidents import rules
 from monitoring.incidents.alarms import Alarm
 from monitoring.incidents.catalogue import CATALOGUE
-from monitoring.incidents.measure import measure, names_cause
+from monitoring.incidents.measure import Study, measure, names_cause
 from monitoring.incidents.picture import drawn
-from monitoring.incidents.quiet import QuietMonths, false_alarms
-from monitoring.incidents.simulator import World, inject, unlabelled
+from monitoring.incidents.quiet import WEEK, QuietMonths, drawn_weeks, false_alarms, resampled
+from monitoring.incidents.simulator import World, inject, ticks, unlabelled
 from monitoring.incidents.tables import lines
 
 RULES = """
@@ -34,6 +35,14 @@ groups:
         expr: absent(up)
         labels: {severity: critical}
 """
+
+
+def measured(world: World, seeds: int, name: str) -> IncidentsReport:
+    """In this process."""
+    study = Study(world, seeds, short=True)
+    return measure(
+        "a", lambda names: ((one, study.part(one)) for one in names), [name], short=True, tell=lambda _: None
+    )
 
 
 def test_no_row_is_known_by_a_label_of_its_future(world: World) -> None:
@@ -61,7 +70,7 @@ def test_a_seed_is_an_hour_and_what_was_before_stays(world: World) -> None:
 
 
 def test_random_scores_are_a_page_within_a_day_of_labels(world: World) -> None:
-    report = measure(world, 2, ["random scores"], short=True, tell=lambda _: None)
+    report = measured(world, 2, "random scores")
     (found,) = report.incidents
     assert (found.detected, found.detector, found.severity, found.named_cause_right) == (2, "paired", "page", 2)
     assert "random scores" in "\n".join(lines(report))
@@ -73,7 +82,7 @@ def test_without_its_instrument_nobody_notices(world: World, monkeypatch: pytest
         return WatchedModel("d" * 64, "champion", 0, None, None, (), (), ())
 
     monkeypatch.setattr("monitoring.incidents.simulator.look", blind)
-    report = measure(world, 1, ["random scores"], short=True, tell=lambda _: None)
+    report = measured(world, 1, "random scores")
     (found,) = report.incidents
     assert (found.detected, found.delay_hours.median, found.detector) == (0, None, "")
     assert "not noticed" in drawn(report)
@@ -84,6 +93,46 @@ def test_a_quiet_time_is_silent_here(world: World) -> None:
     summary = quiet.summary()
     assert summary.pages == 0
     assert summary.windows >= 14 * 8
+
+
+def test_a_fault_counts_from_its_second_look(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    hour = world.last
+    odd = {hour, hour - 5, hour - 6}  # hours whose look says fault
+
+    def look(_: World, seen: object, at: int) -> WatchedModel:
+        return _look("ticket" if at in odd else "ok")
+
+    monkeypatch.setattr(World, "look", look)
+    states = {at: world.lasting([], at).faults[0].state for at in (hour, hour - 5, hour - 6)}
+    assert states == {hour: "ok", hour - 5: "ticket", hour - 6: "ok"}
+
+
+def test_a_resampled_half_year_has_its_weeks_and_its_season(world: World) -> None:
+    drawn = drawn_weeks(world, np.random.default_rng(1))
+    at = [one.mature.hour for one in drawn]
+    assert at == sorted(set(at))
+    assert (at[0], len(at)) == (world.first, pytest.approx(len(world.seen), abs=WEEK))
+    rows = {id(one.mature.bins): one.mature.hour for one in world.seen}  # what a copy shares with its source
+    moved = [one.mature.hour - rows[id(one.mature.bins)] for one in drawn]
+    assert set(moved) == {week * WEEK for week in (-2, -1, 0, 1, 2)}
+    assert all(one.fresh.hour == one.mature.hour for one in drawn)
+
+
+def test_a_resampled_half_year_is_silent_here(world: World) -> None:
+    found = resampled(first_hours(world, 44 * 24), 1)
+    assert found.windows > 8 * 3
+    assert (found.pages, found.tickets) == (0, 0)
+
+
+@pytest.mark.parametrize("name", ["a fresh installation", "a rollback after a week"])
+def test_a_model_that_is_new_or_comes_back_is_silent(world: World, name: str) -> None:
+    incident = CATALOGUE[name]
+    replay = inject(world, incident, 1)
+    before = [one.mature.hour for one in replay.seen if one.mature.hour < replay.start]
+    assert max(before, default=-1) < replay.start - min(incident.forgets, 35 * 24)
+    for hour, model in islice(ticks(world, replay, incident), 4):
+        raised = [one for one in model.faults if one.state in ("ticket", "page")]
+        assert not raised, (hour - replay.start, raised)
 
 
 def first_hours(world: World, hours: int) -> World:
