@@ -69,8 +69,10 @@ def resampled(world: World, seed: int) -> Quiet:
 def drawn_weeks(world: World, rng: np.random.Generator) -> list[Seen]:
     """The hours of a half-year, each week of which is one of the five around it."""
     weeks: dict[int, list[Seen]] = {}
+    whole = (world.last + 1 - world.first) // WEEK
     for one in world.seen:
-        weeks.setdefault((one.mature.hour - world.first) // WEEK, []).append(one)
+        if (week := (one.mature.hour - world.first) // WEEK) < whole:
+            weeks.setdefault(week, []).append(one)
     zone = ZoneInfo(world.yardstick.schema.calendar.time_zone)
     clock = {week: _clock(some, zone) for week, some in weeks.items()}
     drawn: list[Seen] = []

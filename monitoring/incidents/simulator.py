@@ -128,22 +128,23 @@ def inject(world: World, incident: Incident, seed: int) -> Replay:
 
 
 def ticks(world: World, replay: Replay, incident: Incident, *, lasting: bool = True) -> Iterator[Tick]:
-    """Looks from the fault on: each hour at which a fault of inputs, or of labels that have had their time, can show;
-    each third hour before, and for the first three days of a fault of quality; each day otherwise.
+    """Looks from the fault on: each hour at which it can show. A fault of labels or quality cannot before labels have
+    had their time, and is looked at each third hour until then; one of quality each day from the second day on.
 
     Args:
         lasting: whether a fault of the data counts from its second look on; else from its first.
     """
-    hour, end = replay.start, replay.start + replay.hours
-    labelled, near = replay.start + world.maturity - 1, replay.start + 72
+    hour, end, labelled = replay.start, replay.start + replay.hours, replay.start + world.maturity - 1
     while hour < end:
         yield hour, world.lasting(replay.seen, hour) if lasting else world.look(replay.seen, hour)
-        if incident.kind == "data" or (incident.kind == "labels" and hour >= labelled):
+        if incident.silent:
+            hour += 24
+        elif incident.kind == "data":
             hour += 1
-        elif incident.kind == "labels":
+        elif hour < labelled:
             hour = min(hour + 3, labelled)
         else:
-            hour += 3 if incident.kind == "quality" and hour < near else 24
+            hour += 1 if incident.kind == "labels" or hour < labelled + 24 else 24
 
 
 def limit_hours(world: World, incident: Incident) -> int:

@@ -11,7 +11,7 @@ from monitoring.boards.preview.units import UNITS
 from monitoring.boards.query import panels
 
 Board = dict[str, Any]
-SELECTOR: Final = re.compile(r"\b((?:windsock_\w+)|up)\b(\{[^}]*\})?(\[[^\]]*\])?")
+SELECTOR: Final = re.compile(r"\b((?:\w+:)?windsock_\w+(?::\w+)?|up)\b(\{[^}]*\})?(\[[^\]]*\])?")
 COUNTER: Final = re.compile(r"_(total|bucket|sum|count)$")
 
 
@@ -100,6 +100,8 @@ def target_rate_interval(board: Board) -> Iterator[str]:
 def _filtered(board: Board, name: str) -> Iterator[str]:
     for title, target in targets(board):
         for metric, matchers, _ in SELECTOR.findall(target["expr"]):
+            if name == "instance" and metric.startswith("job") and ":" in metric:
+                continue  # recorded of a whole job
             if f'{name}=~"${name}"' not in matchers:
                 yield f'{title}: {metric} must be filtered by {name}=~"${name}"'
 

@@ -4,8 +4,9 @@ import math
 from datetime import UTC, datetime
 from typing import Final
 
-UNITS: Final = ("short", "none", "percentunit", "s", "reqps", "cps", "dateTimeAsIso")
+UNITS: Final = ("short", "none", "percentunit", "s", "reqps", "cps", "bytes", "dateTimeAsIso")
 _SHORT: Final = ((1e9, " Bil"), (1e6, " Mil"), (1e3, " K"))
+_BYTES: Final = ((2.0**30, " GiB"), (2.0**20, " MiB"), (2.0**10, " KiB"), (1.0, " B"))
 _TIME: Final = (
     (604_800.0, " week"),
     (86_400.0, " day"),
@@ -33,6 +34,9 @@ def formatted(value: float, unit: str, decimals: int | None = None) -> str:
         size, name = next((pair for pair in _TIME if abs(value) >= pair[0]), (1.0, " s"))
         text = _digits(value / size, decimals)
         return text + name + ("s" if size >= 60 and text != "1" else "")
+    if unit == "bytes":
+        size, name = next((pair for pair in _BYTES if abs(value) >= pair[0]), (1.0, " B"))
+        return _digits(value / size, decimals) + name
     tail = {"reqps": " req/s", "cps": " c/s"}.get(unit, "")
     size, name = next((pair for pair in _SHORT if abs(value) >= pair[0]), (1.0, ""))
     return _digits(value / size, decimals) + name + tail

@@ -62,7 +62,8 @@ def test_the_tests_notice_alerts_that_never_or_always_fire(instead: str, tmp_pat
         rules = yaml.safe_load(path.read_text())
         for group in rules["groups"]:
             for rule in group["rules"]:
-                rule["expr"] = instead if "alert" in rule else rule["expr"]
+                if "alert" in rule:  # without texts, which would be filled in at each evaluation
+                    rule |= {"expr": instead, "annotations": {}}
         (tmp_path / "rules" / path.name).write_text(yaml.safe_dump(rules))
     files = sorted((tmp_path / "rules/tests").glob("*.yml"))
     run = subprocess.run(["promtool", "test", "rules", *files], capture_output=True, text=True, check=False)

@@ -19,7 +19,6 @@ pytestmark = pytest.mark.skipif(
 ELSEWHERE = {
     "Watchdog": "it always fires",
     "QualityUnknown": "of a whole look; promtool has it (rules/tests/model.yml)",
-    "LabelsLate": "labels late, in the catalogue",
     "DataStale": "of a whole look; promtool has it (rules/tests/data.yml)",
     "MonitorNeverRan": "promtool has it (rules/tests/monitor.yml)",
 }
@@ -41,12 +40,12 @@ def test_what_is_no_fault_fires_nothing(name: str) -> None:
     assert (found.kind, found.detected, found.fired) == ("silent", 0, ())
 
 
-def test_without_its_rule_nobody_notices(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_alert_does_not_name_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = {name: re.sub("CallersRefused", "Other", text) for name, text in texts(Objectives()).items()}
     monkeypatch.setattr(signals, "texts", lambda _: kept)
     found = result(SIGNALS["all calls refused (401)"], Objectives())
     assert found is not None
-    assert (found.detected, found.named_cause_right) == (0, 0)
+    assert (found.detector, found.named_cause_right) == ("Other", 0)
 
 
 def test_each_alert_has_an_incident() -> None:
