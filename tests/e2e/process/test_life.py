@@ -23,6 +23,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client.parser import text_string_to_metric_families
 
+from contracts.store.state import State
 from monitoring.log.database import open_log
 from monitoring.log.reader import read_predictions
 from registry.keys import signing_keys
@@ -163,7 +164,10 @@ def assert_gone(server: Server, pids: set[int]) -> None:
 
     The companion gives way to everything else (`nice`): on a busy machine it gets no turn for many seconds.
     """
-    wait_until(lambda: not any(_is_running(pid) for pid in pids), "the end of every process", 180)
+    try:
+        wait_until(lambda: not any(_is_running(pid) for pid in pids), "the end of every process", 180)
+    except AssertionError as error:
+        raise AssertionError(f"{error}; still there: {[command_line(pid) for pid in pids]}") from error
     for address in (server.rest, server.grpc, server.metrics.removesuffix("/metrics")):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -191,7 +195,10 @@ def command_line(pid: int) -> list[str]:
 
 def test_no_process_outlives_the_launcher(tmp_path: Path, artifact_store: Store) -> None:
     server = start(tmp_path, artifact_store)
+    # It gives way to others while it starts, too, and sees that its starter has gone when it has started.
+    wait_until(lambda: State(server.state).read_companion() is not None, "a companion that has started", 180)
     family = {server.pid, *descendants(server.pid)}
+    assert len(family) == 3, "launcher, worker and companion"
     assert server.ask("/v1/predict", records(*rows(1)))[0] == 200
     os.kill(server.pid, signal.SIGKILL)
     assert server.process.wait(timeout=60) == -signal.SIGKILL
