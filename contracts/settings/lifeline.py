@@ -31,5 +31,6 @@ class Lifeline:
 
     @staticmethod
     def _wait(end: socket.socket) -> None:
-        end.recv(1)  # the starter sends nothing: this returns when it has gone
+        with contextlib.suppress(OSError):  # a reset, when the starter went without having read what this one said
+            end.recv(1)  # the starter sends nothing: this returns when it has gone
         os.kill(os.getpid(), signal.SIGTERM)

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Callable
@@ -195,7 +196,7 @@ def command_line(pid: int) -> list[str]:
 
 def test_no_process_outlives_the_launcher(tmp_path: Path, artifact_store: Store) -> None:
     server = start(tmp_path, artifact_store)
-    # It gives way to others while it starts, too, and sees that its starter has gone when it has started.
+    # The companion gives way to others while it starts, too, which on a busy machine takes minutes.
     wait_until(lambda: State(server.state).read_companion() is not None, "a companion that has started", 180)
     family = {server.pid, *descendants(server.pid)}
     assert len(family) == 3, "launcher, worker and companion"
@@ -203,6 +204,22 @@ def test_no_process_outlives_the_launcher(tmp_path: Path, artifact_store: Store)
     os.kill(server.pid, signal.SIGKILL)
     assert server.process.wait(timeout=60) == -signal.SIGKILL
     assert_gone(server, family)
+
+
+@pytest.mark.parametrize("read", [True, False], ids=["read", "unread"])
+def test_a_process_ends_with_its_starter_whether_or_not_that_heard_it(read: bool) -> None:
+    """A socket whose other end went with unread bytes gives no end of file, but a reset."""
+    ours, theirs = socket.socketpair()
+    code = "import sys, time; from contracts.settings.lifeline import Lifeline as L; life = L(int(sys.argv[1]))\n"
+    code += "life.say_ready(); time.sleep(1); life.watch(); time.sleep(60)"
+    with ours, theirs:
+        process = subprocess.Popen([sys.executable, "-c", code, str(theirs.fileno())], pass_fds=[theirs.fileno()])
+        theirs.close()
+        assert ours.recv(6, 0 if read else socket.MSG_PEEK) == b"ready\n"
+    try:
+        assert process.wait(timeout=30) == -signal.SIGTERM
+    finally:
+        process.kill()
 
 
 def test_a_worker_that_dies_is_replaced_on_all_ports(tmp_path: Path, artifact_store: Store) -> None:
