@@ -97,12 +97,11 @@ for _name, _kind, _inject, _detectors, _remedy in (
 ):  # fmt: skip
     _limit = 24 if _inject is outcomes.random_scores else None
     register(Incident(_name, _kind, _inject, Truth(_detectors, _remedy), limit=_limit))  # type: ignore[arg-type]
-for _name, _inject, _month, _forgets in (
-    ("November", outcomes.nothing_wrong, 11, 0),
-    ("December", outcomes.nothing_wrong, 12, 0),
-    ("a quiet month", outcomes.nothing_wrong, None, 0),
-    ("a fresh installation", outcomes.nothing_wrong, None, DAYS * 24),
-    ("a rollback after a week", outcomes.nothing_wrong, None, 7 * 24),
-    ("labels that are corrected", outcomes.labels_corrected, None, 0),
+for _name, _month, _forgets in (
+    ("November", 11, 0),
+    ("December", 12, 0),
+    ("a quiet month", None, 0),
+    ("a fresh installation", None, DAYS * 24),
+    ("a rollback after a week", None, 7 * 24),
 ):
-    register(Incident(_name, "silent", _inject, Truth((), "none"), _month, forgets=_forgets))
+    register(Incident(_name, "silent", outcomes.nothing_wrong, Truth((), "none"), _month, forgets=_forgets))

@@ -99,13 +99,13 @@ def measure(task: str, each: Parts, only: Sequence[str], *, short: bool, tell: T
     )
 
 
-def _told(name: str, result: IncidentResult | Quiet | None) -> str:
-    if isinstance(result, IncidentResult):
-        return f"{name}: {result.detected} of {result.seeds}"
-    if result is None:
+def _told(name: str, found: IncidentResult | Quiet | None) -> str:
+    if isinstance(found, IncidentResult):
+        return f"{name}: {found.detected} of {found.seeds}"
+    if found is None:
         return f"{name}: cannot happen here"
     what = "months as they were" if name == QUIET else f"quiet half-year {name}"
-    return f"{what}: {result.pages} pages, {result.tickets} tickets"
+    return f"{what}: {found.pages} pages, {found.tickets} tickets"
 
 
 def judged(quiet: QuietMonths, incident: Incident, replay: Replay, looks: Iterable[Tick], seed: int) -> Run:

@@ -29,12 +29,6 @@ def labels_lost(traffic: Traffic, _: Random) -> Traffic:
     return traffic.with_(label=np.full(len(traffic), np.nan))
 
 
-def labels_corrected(traffic: Traffic, rng: Random) -> Traffic:
-    """One label in fifty is corrected, whichever it is: sound, and seen as such."""
-    hit = rng.random(len(traffic)) < 1 / 50
-    return traffic.with_(label=np.where(hit, 1 - traffic.label, traffic.label))
-
-
 def labels_late(traffic: Traffic, rng: Random) -> Traffic:
     """Two thirds of the labels come later than the objective allows."""
     return traffic.with_(late=traffic.late | (rng.random(len(traffic)) < 2 / 3))

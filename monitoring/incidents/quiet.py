@@ -1,7 +1,6 @@
 """Months as they were: what fires there is false, and what a fault is blamed for must not fire there."""
 
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -12,7 +11,7 @@ import numpy as np
 
 from contracts.reports.incidents import FalseAlarm, Quiet
 from monitoring.incidents.alarms import Alarm, Key, alarms
-from monitoring.incidents.simulator import Seen, World
+from monitoring.incidents.simulator import Seen, World, before
 from monitoring.watch.look import DAYS, iso
 
 STEP: Final = 3  # hours between two looks at a quiet time
@@ -56,14 +55,7 @@ def resampled(world: World, seed: int) -> Quiet:
     """
     seen = drawn_weeks(world, np.random.default_rng([seed, _SALT]))
     hours = range(seen[0].mature.hour + DAYS * 24, seen[-1].mature.hour + 1, RESAMPLED_STEP)
-
-    def looks() -> Iterator[tuple[int, tuple[Alarm, ...]]]:
-        for hour in hours:
-            place = bisect_right(seen, hour, key=lambda one: one.mature.hour)
-            start = bisect_right(seen, hour - DAYS * 24, key=lambda one: one.mature.hour)
-            yield hour, alarms(world.lasting(seen[start:place], hour))
-
-    return _summary(looks())
+    return _summary((hour, alarms(world.lasting(before(seen, hour + 1), hour))) for hour in hours)
 
 
 def drawn_weeks(world: World, rng: np.random.Generator) -> list[Seen]:

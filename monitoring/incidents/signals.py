@@ -100,10 +100,15 @@ class Signals:
             series[:] = value
 
     def written(self) -> list[dict[str, str]]:
-        """As promtool reads it."""
-        counted = {name: np.nancumsum(rate) + 0 * rate for name, rate in self.per_minute.items()}
-        every = {**counted, **self.values}
+        """As promtool reads it. What is scraped again after a gap is another process, which counts from nothing."""
+        every = {**{name: _counted(rate) for name, rate in self.per_minute.items()}, **self.values}
         return [{"series": name, "values": " ".join(map(_text, series))} for name, series in every.items()]
+
+
+def _counted(rate: Values) -> Values:
+    total, gap = np.nancumsum(rate), np.isnan(rate)
+    before = np.maximum.accumulate(np.where(gap, total, 0.0))
+    return np.where(gap, np.nan, total - before)
 
 
 def _text(value: float) -> str:

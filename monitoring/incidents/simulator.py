@@ -69,9 +69,7 @@ class World:
 
     def before(self, hour: int) -> list[Seen]:
         """Those of five weeks before an hour."""
-        place = bisect_left(self.seen, hour, key=lambda one: one.mature.hour)
-        start = bisect_left(self.seen, hour - DAYS * 24, key=lambda one: one.mature.hour)
-        return self.seen[start:place]
+        return before(self.seen, hour)
 
     def look(self, seen: Sequence[Seen], hour: int) -> WatchedModel:
         """What is said at the end of an hour."""
@@ -88,14 +86,21 @@ class World:
         if not any(one.state in RAISED for one in now.faults):
             return now
         last = self.look(seen, hour - 1).faults
-        before = {(one.detector, one.subject) for one in last if one.state in RAISED}
+        earlier = {(one.detector, one.subject) for one in last if one.state in RAISED}
         kept = tuple(
             one
-            if one.state not in RAISED or (one.detector, one.subject) in before
+            if one.state not in RAISED or (one.detector, one.subject) in earlier
             else structs.replace(one, state="ok")
             for one in now.faults
         )
         return structs.replace(now, faults=kept)
+
+
+def before(seen: list[Seen], hour: int) -> list[Seen]:
+    """Sorted hours of five weeks before an hour."""
+    place = bisect_left(seen, hour, key=lambda one: one.mature.hour)
+    start = bisect_left(seen, hour - DAYS * 24, key=lambda one: one.mature.hour)
+    return seen[start:place]
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ from monitoring.boards.query import boards, panels, rule_queries
 from monitoring.metrics.declared import Metrics, MonitorMetrics
 from monitoring.metrics.log import LogMetrics
 from monitoring.metrics.process import ProcessMetrics
+from monitoring.spool.segments import used_bytes
+from monitoring.spool.spool import Spool
 from tasks.flights.schema import SCHEMA
 from tests.support.payloads import rows
 from tests.support.serving import Server
@@ -67,6 +69,21 @@ def test_every_label_set_exists_before_anything_happens(service: Metrics) -> Non
     for feature in (*SCHEMA.numeric_names, *SCHEMA.category_names):
         assert found["windsock_missing_inputs_total", (("feature", feature),)] == 0
     assert found["windsock_labels_total", (("value", "true"),)] == 0
+
+
+def test_the_spool_s_room_is_what_its_limit_leaves(tmp_path: Path) -> None:
+    """And unknown while there is no spool to ask about."""
+    log = LogMetrics(State(tmp_path), tmp_path / "spool", 2**20)
+
+    def room() -> float:
+        (family,) = [one for one in log.collect() if one.name == "windsock_spool_room_bytes"]
+        return float(family.samples[0].value)
+
+    assert math.isnan(room())
+    spool = Spool(tmp_path / "spool", 2**20)
+    spool.append(b"x" * 1_000, 1)
+    assert 2**20 - 2_000 < room() == 2**20 - used_bytes(tmp_path / "spool") <= 2**20 - 1_000
+    spool.close()
 
 
 def test_a_request_is_counted_once_by_how_it_ended(service: Metrics) -> None:

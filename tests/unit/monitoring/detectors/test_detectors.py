@@ -14,7 +14,7 @@ from monitoring.hours.yardstick import Yardstick
 from monitoring.incidents.alarms import alarms
 from monitoring.incidents.catalogue import CATALOGUE, Incident
 from monitoring.incidents.measure import names_cause
-from monitoring.incidents.simulator import World, counted
+from monitoring.incidents.simulator import Seen, World, counted
 from tests.support.tiny import tiny_model, write_store
 from tests.unit.monitoring.detectors.traffic import DAYS, made
 
@@ -83,6 +83,31 @@ def test_few_rows_say_nothing(world: World) -> None:
 
 def _of(model: WatchedModel, detector: str) -> list[Fault]:
     return [fault for fault in model.faults if fault.detector == detector and fault.cause]
+
+
+def without(world: World, first: int, last: int) -> list[Seen]:
+    """Hours but those from `first` to `last`, counted back from the newest."""
+    return [one for one in world.seen if not first >= world.last - one.mature.hour >= last]
+
+
+def test_volume_counts_from_when_a_model_came_back(world: World) -> None:
+    """It was not asked for three days and has been for six hours, which is no loss of three quarters of a day."""
+    seen = without(world, 3 * 24 + 6, 6)
+    (volume,) = [fault for fault in world.look(seen, world.last).faults if fault.detector == "volume"]
+    assert (volume.state, volume.cause) == ("ok", "")
+    thin = world.traffic.rows(
+        np.flatnonzero((world.traffic.hour > world.last - 6) & (np.arange(len(world.traffic)) % 6 == 0))
+    )
+    few = [*without(world, 3 * 24 + 6, 0), *counted(world.yardstick, thin)]
+    (volume,) = [fault for fault in world.look(few, world.last).faults if fault.detector == "volume"]
+    assert volume.state == "ticket"
+    assert "in 5 hours" in volume.cause
+
+
+def test_a_few_hours_of_a_day_are_not_compared_with_whole_days(world: World) -> None:
+    seen = without(world, 23, 4)
+    faults = world.look(seen, world.last).faults
+    assert {fault.state for fault in faults if fault.detector in ("missing", "unit", "swap", "category")} == {"unknown"}
 
 
 def test_a_unit_is_named(world: World) -> None:
