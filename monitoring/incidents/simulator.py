@@ -46,9 +46,9 @@ class World:
     """Traffic without a fault, counted."""
 
     yardstick: Yardstick
-    traffic: Traffic
+    traffic: Traffic = field(repr=False)
     objectives: Objectives
-    seen: list[Seen] = field(default_factory=list)
+    seen: list[Seen] = field(default_factory=list, repr=False)
 
     def __post_init__(self) -> None:
         self.seen = counted(self.yardstick, self.traffic)
@@ -110,7 +110,7 @@ class Replay:
     start: int
     subjects: tuple[str, ...]
     rows: dict[int, int]
-    seen: list[Seen]
+    seen: list[Seen] = field(repr=False)
     hours: int
 
 
