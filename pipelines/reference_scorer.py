@@ -70,8 +70,12 @@ def make_reference_scorer(parts: Split, schema: Schema) -> ReferenceScorer:
 
 
 def _slices(rows: Dataset, schema: Schema) -> dict[str, NDArray[np.bool_]]:
-    columns = {name: rows.category[:, schema.category_names.index(name)] for name in schema.slices}
-    return {f"{name}={value}": column == value for name, column in columns.items() for value in np.unique(column)}
+    columns = {name: rows.category[:, schema.category_names.index(name)] for name in schema.sliced_categories}
+    found = {f"{name}={value}": column == value for name, column in columns.items() for value in np.unique(column)}
+    for ranges in schema.sliced_numbers:
+        code = ranges.code(rows.numeric[:, schema.numeric_names.index(ranges.feature)])
+        found |= {f"{ranges.feature}={ranges.names[i]}": code == i for i in np.unique(code)}
+    return found
 
 
 def _rows(rows: Dataset, vocabulary: Vocabulary) -> Rows:

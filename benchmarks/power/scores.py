@@ -98,7 +98,7 @@ def read_scores(workspace: Workspace, task: str, as_of: date) -> tuple[Scored, S
     def scored(rows: Dataset, model: NDArray[np.float32], reference: Floats, challenger: Floats) -> Scored:
         slices = {
             f"{name}={value}": rows.category[:, names.index(name)] == value
-            for name in schema.slices
+            for name in schema.sliced_categories
             for value in np.unique(rows.category[:, names.index(name)].astype(str))
         }
         return Scored(rows.label == 1, rows.day, model.astype(np.float64), reference, challenger, slices)

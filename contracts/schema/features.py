@@ -1,6 +1,11 @@
 """What a model may see: numbers and categories, and where each comes from."""
 
-from typing import Literal
+import math
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from contracts.errors import SchemaInvalid
 from contracts.schema.value import Name, Text, Value
@@ -93,3 +98,34 @@ class CategoricalFeature(Value, frozen=True):
     source: QueryColumn
     example: str
     max_length: int = 16  # characters; longer strings are refused
+
+
+class Ranges(Value, frozen=True):
+    """Ranges of a number, by which quality is also looked at: a range begins with its lower edge.
+
+    Attributes:
+        feature: name of a number.
+        edges: ascending, in its unit.
+    """
+
+    feature: Name
+    edges: tuple[float, ...]
+
+    def check(self) -> None:
+        finite = self.edges and all(math.isfinite(edge) for edge in self.edges)
+        if not finite or any(low >= high for low, high in pairwise(self.edges)):
+            raise SchemaInvalid(
+                f"the edges of the ranges of `{self.feature}` must be one number or more, ascending, got "
+                f"{', '.join(f'{edge:g}' for edge in self.edges) or 'none'}; correct them"
+            )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """ "" is missing; then "..500", "500..1200", "1200.."."""
+        edges = ["", *(f"{edge:g}" for edge in self.edges), ""]
+        return ("", *(f"{low}..{high}" for low, high in pairwise(edges)))
+
+    def code(self, values: NDArray[Any]) -> NDArray[np.int64]:
+        """[n] place in `names` of each value [n]; NaN is missing."""
+        place = np.searchsorted(self.edges, values, side="right") + 1
+        return np.where(np.isnan(values), 0, place)

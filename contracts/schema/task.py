@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import ContractViolation, SchemaInvalid
-from contracts.schema.features import CategoricalFeature, NumericFeature, QueryColumn
+from contracts.schema.features import CategoricalFeature, NumericFeature, QueryColumn, Ranges
 from contracts.schema.value import Name, Text, Value
 from contracts.schema.words import Calendar, Subject, Target
 
@@ -25,7 +25,7 @@ class Schema(Value, frozen=True, dict=True):
     Attributes:
         name: of the model, over the Open Inference Protocol and in MLflow's registry ("flight-delay").
         title: headline of its pages.
-        slices: categories by which quality is also looked at.
+        slices: categories, and numbers in ranges, by which quality is also looked at.
     """
 
     name: Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
@@ -35,7 +35,7 @@ class Schema(Value, frozen=True, dict=True):
     calendar: Calendar
     numeric: tuple[NumericFeature, ...]
     category: tuple[CategoricalFeature, ...]
-    slices: tuple[Name, ...] = ()
+    slices: tuple[Name | Ranges, ...] = ()
 
     def check(self) -> None:
         names = self.names
@@ -58,11 +58,17 @@ class Schema(Value, frozen=True, dict=True):
                 f"a schema must have a number and a category at least, got {len(self.numeric)} and "
                 f"{len(self.category)}; add one"
             )
-        for name in self.slices:
+        for name in self.sliced_categories:
             if name not in self.category_names:
                 raise SchemaInvalid(
-                    f"a slice must be one of the categories {', '.join(self.category_names)}, got `{name}`; correct it"
+                    f"a slice must be one of the categories {', '.join(self.category_names)}, got `{name}`; correct "
+                    "it, or say a number's `Ranges`"
                 )
+        for ranges in self.sliced_numbers:
+            if ranges.feature not in self.numeric_names:
+                raise SchemaInvalid(f"ranges must be of one of the numbers, got `{ranges.feature}`; correct the name")
+        if len(set(sliced := [*self.sliced_categories, *(one.feature for one in self.sliced_numbers)])) < len(sliced):
+            raise SchemaInvalid(f"each slice must be named once, got {', '.join(sliced)}; take one out")
 
     @property
     def features(self) -> tuple[NumericFeature | CategoricalFeature, ...]:
@@ -81,6 +87,14 @@ class Schema(Value, frozen=True, dict=True):
     def names(self) -> tuple[str, ...]:
         """Of all features, in their order."""
         return (*self.numeric_names, *self.category_names)
+
+    @cached_property
+    def sliced_categories(self) -> tuple[str, ...]:
+        return tuple(one for one in self.slices if isinstance(one, str))
+
+    @cached_property
+    def sliced_numbers(self) -> tuple[Ranges, ...]:
+        return tuple(one for one in self.slices if isinstance(one, Ranges))
 
     @cached_property
     def hash(self) -> str:

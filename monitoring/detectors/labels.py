@@ -33,11 +33,13 @@ class _Days:
         last = first // DAY  # the day that the newest hours begin in is none of these
         edges = np.searchsorted(scene.at, DAY * np.arange(last - DAYS, last + 1))
         self.before = [tuple(scene.hours[a:b]) for a, b in pairwise(edges)]
+        self._categories = frozenset(scene.yardstick.schema.sliced_categories)
 
     @property
     def names(self) -> list[str]:
-        """Of all, "", and of the slices that have newest rows."""
-        return ["", *sorted({name for hour in self.newest for name in hour.slices})]
+        """Of all, "", and of the names that have newest rows: labels come by them. By ranges of a number, none do."""
+        slices = {name for hour in self.newest for name in hour.slices}
+        return ["", *sorted(name for name in slices if name.partition("=")[0] in self._categories)]
 
 
 @lru_cache(maxsize=1024)

@@ -1,5 +1,6 @@
 """Rows -> hours, in arrays: a million rows of 34 features take some seconds, most of them the reference scorer's."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -169,14 +170,22 @@ class _Counting:
         groups = len(self.names)
         whole = scored.by(self.place, groups)
         slices: list[dict[str, Scores]] = [{} for _ in range(groups)]
-        for name in self.yardstick.schema.slices:
-            code, names = self.factors[self.yardstick.schema.category_names.index(name)]
+        for name, code, names in self._sliced():
             place = self.place * len(names) + code
             for group, scores in zip(*_filled(scored, place, groups * len(names)), strict=True):
                 hour, value = divmod(int(group), len(names))
                 if len(slices[hour]) < NAMES:
                     slices[hour][f"{name}={names[value]}"] = scores
         return whole, slices
+
+    def _sliced(self) -> Iterator[tuple[str, NDArray[np.int64], Sequence[str]]]:
+        """Each feature that rows are sliced by, the value's place [n] among its names, and these."""
+        schema = self.yardstick.schema
+        for name in schema.sliced_categories:
+            yield name, *self.factors[schema.category_names.index(name)]
+        for ranges in schema.sliced_numbers:
+            values = self.rows.numeric[:, schema.numeric_names.index(ranges.feature)]
+            yield ranges.feature, ranges.code(values), ranges.names
 
 
 class _Scored:

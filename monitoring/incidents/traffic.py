@@ -107,7 +107,7 @@ class Traffic:
 
     def slice_(self, rng: Random) -> tuple[NDArray[np.bool_], str]:
         """The rows of a random slice of the schema, and its name as watching writes it: "origin=JFK"."""
-        category, name = pick(rng, self.frequent(self.schema.slices))
+        category, name = pick(rng, self.frequent(self.schema.sliced_categories))
         return self.category[:, self.place(category)] == name, f"{category}={name}"
 
     def _known(self, column: int) -> NDArray[np.float32]:

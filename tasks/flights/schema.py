@@ -6,7 +6,7 @@ that happened at or before this cutoff. Streams of events and columns are made i
 
 from typing import Final
 
-from contracts.schema import Calendar, CategoricalFeature, NumericFeature, QueryColumn, Schema, Source, Window
+from contracts.schema import Calendar, CategoricalFeature, NumericFeature, QueryColumn, Ranges, Schema, Source, Window
 from tasks.flights.words import SUBJECT, TARGET
 
 HOUR: Final = 60  # minutes
@@ -164,5 +164,12 @@ SCHEMA: Final = Schema(
         CategoricalFeature("origin", "IATA code", "airport of departure", QueryColumn("origin"), example="JFK"),
         CategoricalFeature("dest", "IATA code", "airport of arrival", QueryColumn("dest"), example="LAX"),
     ),
-    slices=("origin", "carrier"),
+    slices=(
+        "origin",
+        "carrier",
+        Ranges("sched_dep_minute", (9 * HOUR, 13 * HOUR, 17 * HOUR)),
+        Ranges("distance", (500, 1_000, 2_000)),
+        Ranges("wind_speed", (10, 20)),
+        Ranges("precip_6h", (0.01, 0.25)),
+    ),
 )

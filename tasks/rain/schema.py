@@ -6,7 +6,7 @@ tasks/rain/windows.py.
 
 from typing import Final
 
-from contracts.schema import Calendar, CategoricalFeature, NumericFeature, QueryColumn, Schema, Window
+from contracts.schema import Calendar, CategoricalFeature, NumericFeature, QueryColumn, Ranges, Schema, Window
 from tasks.rain.words import HOURS, SUBJECT, TARGET
 
 HOUR: Final = 60  # minutes
@@ -76,5 +76,5 @@ SCHEMA: Final = Schema(
     calendar=Calendar(NEW_YORK, horizon_minutes=HOURS * HOUR, label_delay_minutes=0),
     numeric=_NUMERIC,
     category=(CategoricalFeature("airport", "IATA code", "where it may rain", QueryColumn("airport"), example="JFK"),),
-    slices=("airport",),
+    slices=("airport", Ranges("humid", (60, 80)), Ranges("pressure_change_3h", (-1, 1))),
 )

@@ -22,7 +22,8 @@ def write_past(database_url: str, digest: str, *, opposite: bool = False) -> Non
     records: list[Record] = []
     for day in range(DAYS):
         numeric, category = rows(ROWS_A_DAY, seed=day)
-        category[:, SCHEMA.category_names.index(SCHEMA.slices[0])] = "JFK"  # a slice with enough rows to be judged
+        # A slice with enough rows to be judged.
+        category[:, SCHEMA.category_names.index(SCHEMA.sliced_categories[0])] = "JFK"
         scores = rng.uniform(0.05, 0.95, ROWS_A_DAY)
         late = rng.random(ROWS_A_DAY) < (1 - scores if opposite else scores)
         for i in range(ROWS_A_DAY):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from contracts.errors import ContractViolation, SchemaInvalid
-from contracts.schema import Calendar, NumericFeature, QueryColumn, Schema, Window, decode_schema
+from contracts.schema import Calendar, NumericFeature, QueryColumn, Ranges, Schema, Window, decode_schema
 from tasks.flights.schema import SCHEMA
 
 TEMP = next(feature for feature in SCHEMA.numeric if feature.name == "temp")
@@ -18,6 +18,10 @@ OUTCOME = NumericFeature("landing", "minute", "known when it is too late", 0, 1,
 
 def of(*numeric: NumericFeature) -> Schema:
     return msgspec.structs.replace(SCHEMA, numeric=numeric)
+
+
+def sliced(*slices: str | Ranges) -> Schema:
+    return msgspec.structs.replace(SCHEMA, slices=slices)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +36,11 @@ def of(*numeric: NumericFeature) -> Schema:
         (lambda: of(msgspec.structs.replace(TEMP, name="label")), "`label` must not be the name of a feature"),
         (lambda: of(), "must have a number and a category at least, got 0 and 3"),
         (lambda: msgspec.structs.replace(SCHEMA, slices=("tail",)), "slice must be one of the categories"),
+        (lambda: sliced(Ranges("origin", (1,))), "ranges must be of one of the numbers, got `origin`"),
+        (lambda: sliced("origin", "origin"), "each slice must be named once, got origin, origin"),
+        (lambda: sliced(Ranges("temp", (1,)), Ranges("temp", (2,))), "each slice must be named once, got temp, temp"),
+        (lambda: Ranges("temp", ()), "edges of the ranges of `temp` must be one number or more, ascending, got none"),
+        (lambda: Ranges("temp", (50, 50)), "must be one number or more, ascending, got 50, 50"),
         (lambda: msgspec.structs.replace(TEMP, example=500), "example of `temp` must be between -60 and 140, got 500"),
         (lambda: msgspec.structs.replace(TEMP, nullable=False, example=None), "`temp` must have an example"),
         (lambda: msgspec.structs.replace(TEMP, name="Temp °F"), "`NumericFeature.name` must be"),
@@ -71,3 +80,9 @@ def test_rows_outside_the_schema_are_refused() -> None:
         SCHEMA.check_numeric(numeric)
     with pytest.raises(ContractViolation, match="`carrier` must have at most 16 characters, got 17 in row 0"):
         SCHEMA.check_category(np.array([["A" * 17, "", ""]], object))
+
+
+def test_a_range_begins_with_its_edge_and_what_is_missing_has_a_place_of_its_own() -> None:
+    ranges = Ranges("temp", (0.5, 1_200))
+    values = np.array([np.nan, -3, 0.5, 1_199.9, 1_200, np.inf], np.float32)
+    assert [ranges.names[i] for i in ranges.code(values)] == ["", "..0.5", "0.5..1200", "0.5..1200", "1200..", "1200.."]

@@ -210,6 +210,8 @@ def test_the_manifest_learns_what_the_model_is_to_its_reference_on_the_validatio
     assert release.loss.mean == pytest.approx(paired, abs=0.03)
     slices = make_reference_scorer(parts, SCHEMA).slices
     assert slices["origin=JFK"].sum() == (validation.category[:, 1] == "JFK").sum() > 0
+    distance = validation.numeric[:, SCHEMA.numeric_names.index("distance")]
+    assert slices["distance=500..1000"].sum() == ((distance >= 500) & (distance < 1_000)).sum() > 0
 
 
 def _validation_scorer(parts: Split, rounds: int) -> tuple[Probability, float]:

@@ -97,6 +97,22 @@ def test_scores_by_label_slice_and_scorer(yardstick: Yardstick) -> None:
     assert {"origin=JFK", "origin=LGA", "origin="} <= set(hour.slices)
 
 
+def test_numbers_are_sliced_by_their_ranges(yardstick: Yardstick) -> None:
+    rows = some_rows(hours=1)
+    distance = rows.numeric[:, yardstick.schema.numeric_names.index("distance")]
+    distance[:4] = [np.nan, 499, 500, 2_000]
+    slices = only(yardstick, rows).slices
+    counted = {
+        name.removeprefix("distance="): int(scores.counts.sum())
+        for name, scores in slices.items()
+        if name.startswith("distance=")
+    }
+    assert counted.pop("") == np.isnan(distance).sum() >= 1
+    assert counted["..500"] == (distance < 500).sum() >= 1
+    assert counted["500..1000"] == ((distance >= 500) & (distance < 1_000)).sum() >= 1
+    assert counted["2000.."] == (distance >= 2_000).sum() >= 1
+
+
 def test_what_repeats_is_counted(yardstick: Yardstick) -> None:
     rows = some_rows(100, hours=1)
     twice = rows.take(np.r_[0:100, 0:7])
