@@ -58,6 +58,9 @@ class Schema(Value, frozen=True, dict=True):
                 f"a schema must have a number and a category at least, got {len(self.numeric)} and "
                 f"{len(self.category)}; add one"
             )
+        self._check_slices()
+
+    def _check_slices(self) -> None:
         for name in self.sliced_categories:
             if name not in self.category_names:
                 raise SchemaInvalid(

@@ -16,10 +16,21 @@ from monitoring.boards import data as board_data
 from monitoring.boards import model as board_model
 from monitoring.boards import rules
 from monitoring.boards import service as board_service
-from monitoring.boards.panels import SOURCE, Panel
+from monitoring.boards.panels import BLUE, FILTER, RED, SOURCE, Panel
 
 Rows = tuple[tuple[str, list[Panel]], ...]  # title of a row, its panels; "" has no title
 OBSERVABILITY: Final = Path("deploy/observability")
+# A release is a version that no instance had in the hour before; what alerts is ours, without the heartbeat.
+_VERSIONS: Final = f'count by (version) (last_over_time(windsock_model_info{{{FILTER}, role="champion"}}'
+MARKS: Final = (  # name, query, colour, title
+    ("Releases", f"{_VERSIONS}[1m])) unless {_VERSIONS}[1h] offset 1m))", BLUE, "{{version}} champion"),
+    (
+        "Alerts",
+        'max by (alertname, severity) (ALERTS{alertstate="firing", severity=~"critical|warning"})',
+        RED,
+        "{{alertname}} ({{severity}})",
+    ),
+)
 _MONITORED: Final = "windsock_quality_known|windsock_requests_total"
 
 
@@ -125,7 +136,17 @@ def _board(name: str, metrics: str, description: str, rows: Rows) -> dict[str, A
             board.with_panel(panel.id(number))
     plain: dict[str, Any] = json.loads(json.dumps(board.build(), cls=JSONEncoder))
     cleaned: dict[str, Any] = _cleaned(plain)
-    return cleaned
+    return cleaned | {"annotations": {"list": [_marks(*one) for one in MARKS]}}
+
+
+def _marks(name: str, expr: str, color: str, title: str) -> dict[str, Any]:
+    """Marks on every panel, from each moment at which a query has a value to the last one.
+
+    Plain JSON: the SDK knows nothing of what Prometheus's source adds (docs: "Annotations", Prometheus data source).
+    """
+    source = {"type": SOURCE.type_val, "uid": SOURCE.uid}
+    form = {"step": "30s", "titleFormat": title, "textFormat": "", "tagKeys": "", "useValueForTime": False}
+    return {"name": name, "datasource": source, "enable": True, "iconColor": color, "expr": expr, **form}
 
 
 def _variable(name: str, query: str) -> dashboard.QueryVariable:

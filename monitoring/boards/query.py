@@ -83,6 +83,12 @@ def boards() -> dict[str, dict[str, Any]]:
     }
 
 
+def marks(board: dict[str, Any]) -> list[dict[str, Any]]:
+    """What is marked on every panel: Grafana calls it annotations."""
+    found: list[dict[str, Any]] = board["annotations"]["list"]
+    return found
+
+
 def panels(board: dict[str, Any]) -> list[dict[str, Any]]:
     """Without the rows that are their headlines."""
     return [panel for panel in board["panels"] if panel["type"] != "row"]
@@ -131,6 +137,12 @@ def run_queries(url: str, minutes: float) -> dict[str, Any]:
         for name, board in boards().items()
         for panel in panels(board)
         for target in panel["targets"]
+    ]
+    asked += [
+        (name, f"marks of {mark['name']}", mark["expr"])
+        for name, board in boards().items()
+        for mark in marks(board)
+        if "ALERTS" not in mark["expr"]  # in health there are none
     ]
     asked += [("rules", rule, expr) for rule, expr in rule_queries()]
     queries = []

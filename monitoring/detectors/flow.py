@@ -12,6 +12,7 @@ from monitoring.hours.hour import Hour
 
 WEEK: Final = 7 * DAY
 WEEKS: Final = 4
+AWAY: Final = 3 * DAY  # without a row: the model was not in this role, or NothingArrives has paged for long
 SILENT: Final = 3  # hours without a row, in which there always were some
 PLENTY: Final = 30  # rows of these hours in each of the weeks before
 LOW: Final = 0.4  # times the least rows of a day of the weeks before
@@ -56,7 +57,10 @@ def duplicate(scene: Scene) -> Iterator[Fault]:
 
 
 def _stay(scene: Scene) -> int:
-    """Newest full hours, at most a day, since this model came back: another one had its role, or nothing came."""
+    """Newest full hours, at most a day, since this model came back: another one had its role, or nothing came. 0: it
+    has not."""
+    if len(scene.at) == 0 or scene.now_hour - scene.at[-1] >= AWAY:
+        return 0
     at = np.append(scene.at, scene.now_hour + 1)
     back = np.flatnonzero(np.diff(at) > DAY) + 1
     returned = [int(at[place]) for place in back if place < len(scene.at)]

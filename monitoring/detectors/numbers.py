@@ -20,6 +20,9 @@ NEW_LEAST: Final = 0.15  # above the highest share of the days before
 MARKED: Final = 0.8  # share of rows in hours that have the same extreme value
 SEEN: Final = 0.02  # of hours of the days before that reached it
 BEYOND: Final = 0.3  # of the sample's range, outside of it
+ATOM: Final = 0.15  # share of rows in one bin, above twice the highest share of the days before
+MARKS: Final = (-9999.0, -999.0, -99.0, -9.0, -1.0, 99.0, 999.0, 9999.0)  # that stand for "not known" by habit
+UNEVEN: Final = 2.0  # times the variance between hours that chance gives to a share
 KNOWN: Final = 15  # values of a block, without which nothing is said of a number
 OUT: Final = 1.0  # widths of the days' range, for a mean to be another one
 FAR_OUT: Final = 4.0  # widths, where nothing else tells
@@ -164,21 +167,22 @@ def _looks_like(seen: Character, column: int, written: str) -> str:
 
 
 def out_of_range(scene: Scene) -> Iterator[Fault]:
-    """One value that stands for none: the same highest or lowest one in nearly all hours, which training never had."""
+    """One value that stands for none: the same highest or lowest one in nearly all hours, which training never had, or
+    which far more rows have than before while the others are as ever."""
     names = scene.yardstick.schema.numeric_names
     if not scene.inputs.comparable:
         yield from unknown("range", names, scene)
         return
     marks = _marks(scene)
     for column, name in enumerate(names):
-        value = marks.get(column, np.nan)
-        cause = f"{name} is {value:g} in nearly every hour, which training never had: a mark for what is not known?"
+        value, what = marks.get(column, (np.nan, ""))
+        cause = f"{name} is {value:g} in nearly every hour, which {what}: a mark for what is not known?"
         yield judged("range", name, scene, column in marks, float(column in marks), 1, cause)
 
 
-def _marks(scene: Scene) -> dict[int, float]:
-    """Column -> the highest or lowest value that nearly all hours of the newest block have, and hardly one before."""
-    blocks, found = scene.inputs, dict[int, float]()
+def _marks(scene: Scene) -> dict[int, tuple[float, str]]:
+    """Column -> the highest or lowest value that nearly all hours of the newest block have, and what is odd of it."""
+    blocks, found = scene.inputs, dict[int, tuple[float, str]]()
     rows = np.array([hour.rows for hour in blocks.hours[0]], np.float64)
     if len(rows) < HOURS:
         return found
@@ -191,10 +195,38 @@ def _marks(scene: Scene) -> dict[int, float]:
             hit = rows @ (newest == value) / rows.sum()
             moves = rows @ (newest != other) / rows.sum()
             reached = better(before, value).mean(axis=0)
-        for column in np.flatnonzero((hit >= MARKED) & (moves >= MARKED) & (reached <= SEEN)):
-            if _is_foreign(scene, int(column), float(value[column])):
-                found.setdefault(int(column), float(value[column]))
+        for column in np.flatnonzero((hit >= MARKED) & (moves >= MARKED)):
+            mark = float(value[column])
+            if reached[column] <= SEEN and _is_foreign(scene, int(column), mark):
+                found.setdefault(int(column), (mark, "training never had"))
+            elif share := _atom(scene, int(column), mark):
+                found.setdefault(int(column), (mark, f"{share:.0%} of the rows have"))
     return found
+
+
+def _atom(scene: Scene, column: int, value: float) -> float:
+    """Share of rows that a bound or one of the usual marks has come to, far above that of any day before, while the
+    other rows are as ever, and as evenly from hour to hour as chance: weather comes by places and takes the others
+    along. 0: it has not."""
+    one = scene.yardstick.schema.numeric[column]
+    if value not in (one.low, one.high, *MARKS):
+        return 0.0
+    counts = scene.inputs.sums("bins")[:, column]
+    place = int(np.searchsorted(scene.yardstick.edges[column], value, side="right"))
+    known = counts.sum(axis=1)
+    with np.errstate(all="ignore"):
+        share = counts[:, place] / np.where(known < KNOWN, np.nan, known)
+    usual, rows = scene.inputs.usual(share), counts[0, place]
+    if not share[0] > 2 * float(usual.high) + ATOM or rows == known[0]:
+        return 0.0
+    seen = Character.of(scene, scene.inputs)
+    hourly = np.array([(hour.bins[column, place], hour.bins[column].sum()) for hour in scene.newest], np.float64)
+    hits, all_ = hourly[hourly[:, 1] > 0].T
+    uneven = float(np.sum((hits - share[0] * all_) ** 2 / (share[0] * (1 - share[0]) * all_))) / len(all_)
+    if uneven > UNEVEN:
+        return 0.0
+    others = (seen.mean[0, column] * known[0] - rows * value) / (known[0] - rows)
+    return float(share[0]) if seen.fits(column, float(others)) else 0.0
 
 
 def _is_foreign(scene: Scene, column: int, value: float) -> bool:

@@ -25,7 +25,7 @@ def gaps(days: Days, found: Gap, least_labels: int) -> tuple[Instrument, ...]:
         least_labels: of each class.
     """
     by_label = days.counts.sum((1, 3))  # [s, 3]
-    few = by_label[:, 1:].min(1) < least_labels
+    few = (by_label[:, 1:].min(1) < least_labels) | (found.days < limits.GAP_DAYS)
     value = np.where(few, np.nan, found.measured - found.expected)
     with np.errstate(invalid="ignore"):
         deviate = np.abs(value) / found.total_error
@@ -65,4 +65,4 @@ def _reason(days: Days, s: int, found: Gap, least_labels: int) -> str:
     negative, positive = days.counts[s].sum((0, 2))[1:]
     if min(negative, positive) < least_labels:
         return f"{positive:,} positive and {negative:,} negative labels, of each at least {least_labels:,} are needed"
-    return f"{found.days} days with labels, at least {limits.LEAST_DAYS} are needed"
+    return f"{found.days} days with labels, at least {limits.GAP_DAYS} are needed"

@@ -9,6 +9,8 @@ STALE_DAYS: Final = 3  # without enough labels, and what was found before says n
 
 # Paired: in 2013 the 28-day mean of a sound model rose by up to .0043 nats over its release's; losing .01 AUC is .006.
 PAIRED_TOLERANCE: Final = 0.004  # nats a row
+# A sound model's order beside its reference's moves by .011 from week to week.
+AUC_TOLERANCE: Final = 0.02
 # False pages a year. Together .01: one in a hundred years.
 PAGE_RATE_DAYS: Final = 0.008  # of the detector that looks at whole days
 PAGE_RATE_HOURS: Final = 0.002  # of the look at the newest 24 hours, each hour
@@ -18,6 +20,8 @@ HOURS_A_YEAR: Final = 8_760
 # Gap: a calibrated scorer of other months is off by this much AUC beyond what days among themselves explain.
 TRANSFER: Final = 0.01
 INTERVAL_Z: Final = 1.645  # of the 90 % interval that is shown
+# Of the longest window that must have labels: with a week missing, a sound model's gap was ten times as often found.
+GAP_DAYS: Final = 24
 GAP_Z: Final = 2.2  # standard errors, two-sided: a false ticket a year; the healthy half-year reached 1.6
 
 # Calibration: 28-day windows of 2013 are up to .06 off with a standard error of .012; nobody acts on less than .05.

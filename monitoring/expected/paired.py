@@ -17,7 +17,7 @@ from contracts.reports.watching import Instrument, State
 from monitoring.expected import limits, many
 from monitoring.expected.totals import ALL, Days, Total
 from monitoring.statistics import sequential
-from monitoring.statistics.expectation import LEAST_ROWS, Expectation, Release, expect
+from monitoring.statistics.expectation import LEAST_ROWS, Expectation, Release, expect, fewer, lost_auc
 
 Floats = NDArray[np.float64]
 UNIT: Final = "nats a row above the release"
@@ -43,13 +43,22 @@ def paired_days(days: Days, release: Release) -> tuple[Instrument, ...]:
 
 
 def paired_newest(days: Days, newest: Total, release: Release) -> Instrument:
-    """All rows of the newest 24 hours: scores that are none are noticed before the day is over."""
+    """All rows of the newest 24 hours: scores that are none are noticed before the day is over.
+
+    Two bets share the evidence, on what the rows lost and on the order that they are in; their mean is an e-value.
+    """
     held = against(days, 0, release.loss)
     value, rows = float(newest.paired[0]), int(newest.labelled[0])
     if held is None or math.isnan(value):
         return _unknown(1, ALL, HOUR_LIMIT, _reason(days, 0) if held is None else _few(rows))
     excess = held.expectation.excess(np.array([value]), np.array([rows]), limits.PAIRED_TOLERANCE)
     evidence = float(sequential.log_single(excess)[0])
+    behind = float(lost_auc(newest.counts[0], newest.reference[0]))
+    order = ""
+    if release.auc is not None and not math.isnan(behind):
+        found = release.auc.excess(np.array([behind]), fewer(newest.counts[:1]), limits.AUC_TOLERANCE)
+        evidence = float(np.logaddexp(evidence, sequential.log_single(found)[0])) - math.log(2)
+        order = f", AUC {-behind:+.3f} beside the reference's"
     state: State = "page" if evidence >= math.log(HOUR_LIMIT) else "ok"
     above = value - held.expectation.mean
     return Instrument(
@@ -63,7 +72,7 @@ def paired_newest(days: Days, newest: Total, release: Release) -> Instrument:
         evidence=sequential.told(evidence),
         limit=HOUR_LIMIT,
         state=state,
-        why=f"{above:+.3f} nats a row in the newest 24 hours, {rows:,} labelled rows, compared with {held.text}",
+        why=f"{above:+.3f} nats a row{order} in the newest 24 hours, {rows:,} labelled rows, compared with {held.text}",
     )
 
 

@@ -69,6 +69,29 @@ def paired_loss(model: NDArray[Any], reference: NDArray[Any]) -> Floats:
     return np.where(enough, own - other, np.nan)
 
 
+def lost_auc(model: NDArray[Any], reference: NDArray[Any]) -> Floats:
+    """AUC of the reference scorer less that of the model on the same rows: what its order is behind.
+
+    On calm days hardly a row is positive, so that even scores of chance cost little log-loss. Their AUC is .5 all the
+    same.
+
+    Args:
+        model, reference: as above.
+
+    Returns:
+        [...]; NaN where a class has fewer than `LEAST_ROWS` rows, or the reference did not score.
+    """
+    enough = (fewer(model) >= LEAST_ROWS) & (reference[..., 1:, :].sum((-1, -2)) > 0)
+    own = histograms.auc(model[..., 1, :], model[..., 2, :])
+    return np.where(enough, histograms.auc(reference[..., 1, :], reference[..., 2, :]) - own, np.nan)
+
+
+def fewer(counts: NDArray[Any]) -> NDArray[np.int64]:
+    """[...] labelled rows of the class that has fewer, of counts [..., 3, 64]: what an AUC's error depends on."""
+    found: NDArray[np.int64] = counts[..., 1:, :].sum(-1).min(-1)
+    return found
+
+
 def paired_score(model: NDArray[Any], reference: NDArray[Any]) -> Floats:
     """Mean score of the model less that of the reference scorer, of labelled rows; counts and NaN as above."""
 
@@ -99,23 +122,26 @@ class Release:
     Attributes:
         loss: of `paired_loss`; None is unknown, as is a slice that is not there.
         score: of `paired_score`.
+        auc: of `lost_auc`; `rows` are those of the smaller class.
         slices: of `paired_loss` on the rows of each slice alone, by "origin=JFK".
     """
 
     loss: Expectation | None
     score: Expectation | None
+    auc: Expectation | None
     slices: dict[str, Expectation]
 
 
 _FIELDS: Final = {"mean": "", "sd": "_day_sd", "days": "_days", "rows": "_rows"}
 _LOSS: Final = "shifted_loss"
 _SCORE: Final = "paired_score"
+_AUC: Final = "lost_auc"
 
 
 def to_metrics(release: Release) -> dict[str, float]:
     """As numbers of a manifest: "shifted_loss", "shifted_loss_day_sd", "shifted_loss_days/origin=JFK"."""
     found: dict[str, float] = {}
-    named = [(_LOSS, "", release.loss), (_SCORE, "", release.score)]
+    named = [(_LOSS, "", release.loss), (_SCORE, "", release.score), (_AUC, "", release.auc)]
     named += [(_LOSS, f"/{name}", expected) for name, expected in release.slices.items()]
     for name, end, expected in named:
         if expected is not None:
@@ -135,7 +161,7 @@ def from_metrics(metrics: Mapping[str, float]) -> Release:
 
     ends = [name.removeprefix(_LOSS) for name in metrics if name.startswith(f"{_LOSS}/")]
     slices = {end[1:]: expected for end in ends if (expected := one(_LOSS, end)) is not None}
-    return Release(one(_LOSS), one(_SCORE), slices)
+    return Release(one(_LOSS), one(_SCORE), one(_AUC), slices)
 
 
 def measure_release(
@@ -155,16 +181,23 @@ def measure_release(
     """
     _, place = np.unique(day, return_inverse=True)
 
-    def part(chosen: NDArray[np.bool_]) -> tuple[Expectation | None, Expectation | None]:
+    def part(chosen: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         own, other = (
             _counts(label[chosen], score[chosen], place[chosen], place.max() + 1) for score in (model, reference)
         )
-        rows = own.sum((-1, -2))
-        return expect(paired_loss(own, other), rows), expect(paired_score(own, other), rows)
+        return own, other
 
-    loss, score = part(np.ones(len(place), bool))
-    parts = {name: part(chosen)[0] for name, chosen in slices.items()}
-    return Release(loss, score, {name: found for name, found in parts.items() if found is not None})
+    def loss(own: NDArray[np.int64], other: NDArray[np.int64]) -> Expectation | None:
+        return expect(paired_loss(own, other), own.sum((-1, -2)))
+
+    own, other = part(slice(None))
+    parts = {name: loss(*part(chosen)) for name, chosen in slices.items()}
+    return Release(
+        loss(own, other),
+        expect(paired_score(own, other), own.sum((-1, -2))),
+        expect(lost_auc(own, other), fewer(own)),
+        {name: found for name, found in parts.items() if found is not None},
+    )
 
 
 def _counts(label: NDArray[Any], score: NDArray[Any], place: NDArray[Any], days: int) -> NDArray[np.int64]:

@@ -36,6 +36,7 @@ PAIRED = {"reference_auc": 0.74, "paired_loss": -0.004, "paired_loss_day_sd": 0.
     Release(
         Expectation(-0.004, 0.008, 30, 900.0),
         Expectation(-0.003, 0.025, 30, 900.0),
+        Expectation(-0.002, 0.015, 30, 250.0),
         {"origin=JFK": Expectation(-0.004, 0.012, 30, 300.0)},
     )
 )  # by none, too

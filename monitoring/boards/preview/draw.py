@@ -1,21 +1,30 @@
 """Draws one panel of a Grafana dashboard with matplotlib: a number, lines, bars or a distribution over time."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from monitoring.boards.preview.canvas import BORDER, DIM, PANEL, TEXT, Box, Canvas
-from monitoring.boards.preview.line import Line, threshold_color, unit_of
+from monitoring.boards.preview.line import Line, Mark, threshold_color, unit_of
 from monitoring.boards.preview.over_time import course, distribution
 from monitoring.boards.preview.units import formatted
 
 
-def panel(canvas: Canvas, box: Box, spec: dict[str, Any], lines: list[Line], span: tuple[float, float]) -> None:
+def panel(
+    canvas: Canvas,
+    box: Box,
+    spec: dict[str, Any],
+    lines: list[Line],
+    span: tuple[float, float],
+    marks: Sequence[Mark] = (),
+) -> None:
     """Draw one panel.
 
     Args:
         spec: the panel's JSON.
         span: first and last second of the x axis.
+        marks: on every axis of time, by their begin.
     """
     canvas.rectangle(box, PANEL, edge=BORDER, radius=2)
     canvas.text(box.left + 10, box.top + 17, spec["title"], 14, bold=True)
@@ -25,10 +34,13 @@ def panel(canvas: Canvas, box: Box, spec: dict[str, Any], lines: list[Line], spa
         canvas.text(box.left + box.width / 2, box.top + box.height / 2, "No data", 16, DIM, ha="center")
         return
     kind = {"stat": _number, "timeseries": course, "bargauge": _bars, "heatmap": distribution}[spec["type"]]
-    kind(canvas, body, spec, lines, span)
+    kind(canvas, body, spec, lines, span, marks)
 
 
-def _number(canvas: Canvas, box: Box, spec: dict[str, Any], lines: list[Line], span: tuple[float, float]) -> None:
+def _number(
+    canvas: Canvas, box: Box, spec: dict[str, Any], lines: list[Line], span: tuple[float, float], marks: Sequence[Mark]
+) -> None:
+    del marks
     if spec["options"]["textMode"] == "name":
         names = [line.name for line in lines][:3]
         for i, name in enumerate(names):
@@ -63,8 +75,10 @@ def _number(canvas: Canvas, box: Box, spec: dict[str, Any], lines: list[Line], s
         axes.axis("off")
 
 
-def _bars(canvas: Canvas, box: Box, spec: dict[str, Any], lines: list[Line], span: tuple[float, float]) -> None:
-    del span
+def _bars(
+    canvas: Canvas, box: Box, spec: dict[str, Any], lines: list[Line], span: tuple[float, float], marks: Sequence[Mark]
+) -> None:
+    del span, marks
     lines = sorted(lines, key=lambda line: -line.last)
     height = box.height / len(lines)
     names = 190.0

@@ -23,6 +23,16 @@ class Line:
         return float(finite[-1]) if len(finite) else float("nan")
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A release or an alert: seconds since 1970, with what is written beside its begin."""
+
+    begin: float
+    end: float
+    title: str
+    color: str
+
+
 def threshold_color(spec: dict[str, Any], value: float) -> str:
     """Of the highest step that the value reaches; dim where there is no value."""
     color = DIM

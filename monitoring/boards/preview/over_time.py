@@ -1,5 +1,6 @@
 """Panels with an axis of time: lines, and a distribution."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -9,17 +10,20 @@ from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from monitoring.boards.preview.canvas import DIM, GRID, PANEL, TEXT, Box, Canvas
-from monitoring.boards.preview.line import Line, unit_of
+from monitoring.boards.preview.line import Line, Mark, unit_of
 from monitoring.boards.preview.units import clock, formatted, ticks
 
+NAMED: Final = 4  # marks with their names on a panel
 PALETTE: Final = (
     *("#73BF69", "#F2CC0C", "#8AB8FF", "#FF780A", "#F2495C", "#5794F2", "#B877D9", "#3D9E8F", "#37872D", "#E0B400"),
     *("#447EBC", "#C15C17", "#E02F44", "#1F60C4", "#8F3BB8", "#96D98D", "#FFEE52", "#C0D8FF", "#FFB357", "#FF9DA7"),
 )
 
 
-def course(canvas: Canvas, box: Box, spec: dict[str, Any], lines: list[Line], span: tuple[float, float]) -> None:
-    """Lines, stacked or not, dashed thresholds, and a legend below."""
+def course(
+    canvas: Canvas, box: Box, spec: dict[str, Any], lines: list[Line], span: tuple[float, float], marks: Sequence[Mark]
+) -> None:
+    """Lines, stacked or not, dashed thresholds, marks, and a legend below."""
     unit, decimals = unit_of(spec)
     lines = sorted(lines, key=lambda line: line.name) if len(lines) <= 5 else sorted(lines, key=lambda line: -line.last)
     colors = _colors(spec, lines)
@@ -39,9 +43,12 @@ def course(canvas: Canvas, box: Box, spec: dict[str, Any], lines: list[Line], sp
             axes.axhline(step["value"], color=_alarm(spec, step), linewidth=1.2, linestyle=(0, (6, 4)))
     axes.set_xlim(*span)
     _decorate(axes, unit, decimals)
+    _mark(axes, marks)
 
 
-def distribution(canvas: Canvas, box: Box, spec: dict[str, Any], lines: list[Line], span: tuple[float, float]) -> None:
+def distribution(
+    canvas: Canvas, box: Box, spec: dict[str, Any], lines: list[Line], span: tuple[float, float], marks: Sequence[Mark]
+) -> None:
     """Cumulative `le` buckets to cells: probability upwards, time to the right, rate as brightness."""
     lines = sorted(lines, key=lambda line: float(line.series.labels["le"]))
     time = np.unique(np.concatenate([line.series.time for line in lines]))
@@ -57,11 +64,25 @@ def distribution(canvas: Canvas, box: Box, spec: dict[str, Any], lines: list[Lin
     axes.set_xlim(*span)
     axes.set_ylim(0, 1)
     _decorate(axes, "short", None)
+    _mark(axes, marks)
     strip = canvas.axes(Box(box.left + 60, box.top + box.height - 13, 120, 8))
     strip.imshow(np.sqrt(np.linspace(0, 1, 64))[None, :], cmap=colors, aspect="auto")
     strip.axis("off")
     canvas.text(box.left + 50, box.top + box.height - 9, "0", 12, DIM, ha="right")
     canvas.text(box.left + 190, box.top + box.height - 9, formatted(peak, *unit_of(spec)), 12, DIM)
+
+
+def _mark(axes: Axes, marks: Sequence[Mark]) -> None:
+    """A dashed line at each begin, a faint span to the end; names one below the other, as many as there is room for."""
+    top = axes.get_xaxis_transform()
+    for place, mark in enumerate(marks):
+        axes.axvline(mark.begin, color=mark.color, linewidth=1, linestyle=(0, (3, 3)))
+        axes.axvspan(mark.begin, mark.end, color=mark.color, alpha=0.08, linewidth=0)
+        if place < NAMED:
+            y = 0.97 - 0.09 * place
+            axes.text(
+                mark.begin, y, f" {mark.title}", fontsize=8, color=mark.color, va="top", transform=top, clip_on=True
+            )
 
 
 def _colors(spec: dict[str, Any], lines: list[Line]) -> list[str]:

@@ -8,13 +8,14 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from contracts.files import write_atomic
 from monitoring.boards.preview.canvas import BORDER, DIM, PANEL, Box, Canvas
 from monitoring.boards.preview.draw import panel
-from monitoring.boards.preview.line import Line
-from monitoring.boards.query import Prometheus, boards, filled, panels
+from monitoring.boards.preview.line import Line, Mark
+from monitoring.boards.query import Prometheus, boards, filled, marks, panels
 
 WIDTH: Final = 1_600  # pixels
 HEADER: Final = 92
@@ -44,8 +45,9 @@ def _drawn(prometheus: Prometheus, board: dict[str, Any], span: tuple[float, flo
         if spec["type"] == "row":
             canvas.text(box.left + 4, box.top + box.height / 2, "▾", 13, DIM, family="DejaVu Sans")
             canvas.text(box.left + 22, box.top + box.height / 2, spec["title"], 15, bold=True)
+    found = _marks(prometheus, board, span)
     for spec in panels(board):
-        panel(canvas, _box(spec["gridPos"]), spec, _lines(prometheus, spec, span), span)
+        panel(canvas, _box(spec["gridPos"]), spec, _lines(prometheus, spec, span), span, found)
     picture = BytesIO()
     canvas.figure.savefig(picture, format="png", facecolor=canvas.figure.get_facecolor())
     return picture.getvalue()
@@ -97,6 +99,19 @@ def _lines(prometheus: Prometheus, spec: dict[str, Any], span: tuple[float, floa
             name = labels if legend == "__auto" else _legend(legend, series.labels)
             found.append(Line(name, series))
     return found
+
+
+def _marks(prometheus: Prometheus, board: dict[str, Any], span: tuple[float, float]) -> list[Mark]:
+    """By their begin. A gap of more than two steps ends one, as in Grafana."""
+    scrape = prometheus.scrape_interval()
+    step = max(scrape, (span[1] - span[0]) / POINTS)
+    found = []
+    for mark in marks(board):
+        for series in prometheus.range(filled(mark["expr"], step, scrape), *span, step):
+            for moments in np.split(series.time, np.flatnonzero(np.diff(series.time) > 2 * step) + 1):
+                title = _legend(mark["titleFormat"], series.labels)
+                found.append(Mark(float(moments[0]), float(moments[-1]), title, mark["iconColor"]))
+    return sorted(found, key=lambda one: one.begin)
 
 
 def _legend(template: str, labels: dict[str, str]) -> str:

@@ -15,9 +15,9 @@ from contracts.errors import DataError, Unavailable
 from monitoring.boards.preview import render
 from monitoring.boards.preview.canvas import Box, Canvas
 from monitoring.boards.preview.draw import panel
-from monitoring.boards.preview.line import Line
+from monitoring.boards.preview.line import Line, Mark
 from monitoring.boards.preview.units import clock, formatted, ticks
-from monitoring.boards.query import Prometheus, Series, filled, rule_queries
+from monitoring.boards.query import Prometheus, Series, boards, filled, rule_queries
 
 TIME = np.arange(100.0) * 5 + 1_700_000_000
 SPAN = (float(TIME[0]), float(TIME[-1]))
@@ -36,10 +36,10 @@ def spec(kind: str, **custom: Any) -> dict[str, Any]:
     return {"type": kind, "title": "Title", "fieldConfig": {"defaults": defaults, "overrides": []}, "options": options}
 
 
-def drawn(what: dict[str, Any], lines: list[Line]) -> NDArray[np.float32]:
+def drawn(what: dict[str, Any], lines: list[Line], *marks: Mark) -> NDArray[np.float32]:
     canvas = Canvas(400, 240)
     FigureCanvasAgg(canvas.figure)
-    panel(canvas, Box(0, 0, 400, 240), what, lines, SPAN)
+    panel(canvas, Box(0, 0, 400, 240), what, lines, SPAN, marks)
     file = io.BytesIO()
     canvas.figure.savefig(file, format="png", facecolor=canvas.figure.get_facecolor())
     file.seek(0)
@@ -160,3 +160,24 @@ def test_each_rule_has_something_that_must_return_data() -> None:
 def test_a_prometheus_that_is_away_is_named(url: str, error: type[DataError]) -> None:
     with pytest.raises(error, match=re.escape(url)):
         Prometheus(url).version()
+
+
+@pytest.mark.parametrize("kind", ["timeseries", "heatmap"])
+def test_a_mark_is_on_every_axis_of_time(kind: str) -> None:
+    lines = [line(5.0, le="0.5"), line(9.0, le="1")]
+    mark = Mark(SPAN[0] + 100, SPAN[0] + 200, "UnitChanged (warning)", RED)
+    assert pixels(drawn(spec(kind), lines), RED) == 0
+    assert pixels(drawn(spec(kind), lines, mark), RED) > 50
+
+
+def test_marks_begin_anew_after_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Prometheus answers: an alert that fired twice is one series with a hole in it."""
+    time = np.array([10.0, 20, 30, 100, 110])
+    series = [Series({"alertname": "UnitChanged", "severity": "warning"}, time, np.ones(5))]
+    monkeypatch.setattr(Prometheus, "scrape_interval", lambda _: 10.0)
+    monkeypatch.setattr(Prometheus, "range", lambda _, expr, *__: series if "ALERTS" in expr else [])
+    found = render._marks(Prometheus("http://127.0.0.1:9"), boards()["data"], (0.0, 120.0))
+    assert [(one.begin, one.end, one.title) for one in found] == [
+        (10, 30, "UnitChanged (warning)"),
+        (100, 110, "UnitChanged (warning)"),
+    ]

@@ -88,4 +88,4 @@ def test_a_release_is_the_same_after_the_manifest() -> None:
     assert set(found.slices) == {"half=a"}
     assert found.slices["half=a"].rows == 150
     assert from_metrics(to_metrics(found)) == found
-    assert from_metrics({"auc": 0.7}) == Release(None, None, {})
+    assert from_metrics({"auc": 0.7}) == Release(None, None, None, {})

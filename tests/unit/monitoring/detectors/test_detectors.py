@@ -6,15 +6,18 @@ import pytest
 from contracts.objectives import Objectives
 from contracts.reference import Reference, pack
 from contracts.reports.watching import Fault, WatchedModel
+from contracts.schema import Numeric
 from contracts.store import load_champion
 from monitoring.boards.data_alerts import DATA_ALERTS, ELSEWHERE
 from monitoring.detectors import DETECTORS
 from monitoring.detectors.units import conversions
 from monitoring.hours.yardstick import Yardstick
 from monitoring.incidents.alarms import alarms
-from monitoring.incidents.catalogue import CATALOGUE, Incident
+from monitoring.incidents.catalogue import CATALOGUE, Incident, Truth
 from monitoring.incidents.measure import names_cause
 from monitoring.incidents.simulator import Seen, World, counted
+from monitoring.incidents.traffic import Random, Traffic
+from tasks.flights.schema import SCHEMA
 from tests.support.tiny import tiny_model, write_store
 from tests.unit.monitoring.detectors.traffic import DAYS, made
 
@@ -102,6 +105,38 @@ def test_volume_counts_from_when_a_model_came_back(world: World) -> None:
     (volume,) = [fault for fault in world.look(few, world.last).faults if fault.detector == "volume"]
     assert volume.state == "ticket"
     assert "in 5 hours" in volume.cause
+
+
+@pytest.mark.parametrize(("days", "state"), [(2, "ticket"), (5, "unknown")])
+def test_a_model_that_was_away_for_days_is_no_feed_that_ended(world: World, days: int, state: str) -> None:
+    """Rolled back to by night, it has no row yet; what arrives nowhere, NothingArrives tells."""
+    (volume,) = [
+        fault for fault in world.look(without(world, 24 * days, 0), world.last).faults if fault.detector == "volume"
+    ]
+    assert volume.state == state
+
+
+@pytest.mark.parametrize("fog", [False, True])
+def test_a_mark_that_training_has_seen_is_told_from_weather(world: World, fog: bool) -> None:
+    """A third of the rows has the highest humidity of the training sample; in fog the others are not far from it."""
+    column = SCHEMA.numeric_names.index("humid")
+    sample = world.yardstick.reference.numeric[:, column]
+    high, step = np.nanmax(sample), np.nanstd(sample) / 8
+
+    def marked(traffic: Traffic, rng: Random) -> Traffic:
+        hit = rng.random(len(traffic)) < 1 / 3
+        near = high - step * rng.integers(1, 4, len(traffic))
+
+        def change(values: Numeric) -> Numeric:
+            others = near[:, None] if fog else np.minimum(values, high - step)
+            return np.where(hit[:, None], high, others).astype(np.float32)
+
+        return traffic.with_numbers((column,), change)
+
+    model, _ = look(world, Incident("marked", "data", marked, Truth(("range",), "")))
+    assert [(fault.subject, f"is {high:g} in nearly every hour" in fault.cause) for fault in _of(model, "range")] == (
+        [] if fog else [("humid", True)]
+    )
 
 
 def test_a_few_hours_of_a_day_are_not_compared_with_whole_days(world: World) -> None:

@@ -93,6 +93,27 @@ def test_random_scores_page_within_a_day_of_mature_labels(health: Rows) -> None:
     assert 0 in [one.days for one in whole[1] if one.state == "page"]
 
 
+def test_random_scores_page_on_a_calm_day_by_their_order(health: Rows) -> None:
+    """A twentieth of the rows is positive, so that chance costs little log-loss; the order tells it all the same."""
+    rng = np.random.default_rng(0)
+    kept = health.label * (rng.random(len(health.hour)) < 0.15)
+    calm = health.where(health.since(30), model=rng.random(len(health.hour)) / 10, label=kept)
+    mature = FIRST + 30 * 24 + 23
+    blind = {name: value for name, value in _release().items() if not name.startswith("lost_auc")}
+    assert ("page", "paired", "") not in _alarms(_judge(calm, blind, mature=mature))
+    found = _judge(calm, mature=mature)
+    assert ("page", "paired", "") in _alarms(found)
+    assert any("beside the reference's in the newest 24 hours" in one.why for one in found[1])
+    sound = health.where(health.since(30), label=kept)
+    assert ("page", "paired", "") not in _alarms(_judge(sound, mature=mature))
+
+
+def test_a_month_with_a_week_missing_has_no_gap() -> None:
+    few = _judge(traffic(25), now=FIRST + 25 * 24 - 1)
+    (gap,) = [one for one in few[1] if one.question == "gap" and one.slice == ""]
+    assert (gap.state, gap.why) == ("unknown", "23 days with labels, at least 24 are needed")
+
+
 def test_a_worse_model_pages_and_says_since_when(health: Rows) -> None:
     rng = np.random.default_rng(0)
     mixed = np.where(rng.random(len(health.hour)) < 0.3, rng.permutation(health.model), health.model)
