@@ -225,7 +225,8 @@ def _atom(scene: Scene, column: int, value: float) -> float:
     uneven = float(np.sum((hits - share[0] * all_) ** 2 / (share[0] * (1 - share[0]) * all_))) / len(all_)
     if uneven > UNEVEN:
         return 0.0
-    others = (seen.mean[0, column] * known[0] - rows * value) / (known[0] - rows)
+    marked = rows - float(np.nanmedian(usual.values)) * known[0]  # the others of the bin are there on every day
+    others = (seen.mean[0, column] * known[0] - marked * value) / (known[0] - marked)
     return float(share[0]) if seen.fits(column, float(others)) else 0.0
 
 
