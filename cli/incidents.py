@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--seeds", type=click.IntRange(1, 200), default=50, show_default=True, help="Random hours a fault.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(1, 200),
+    default=50,
+    show_default=True,
+    help="Random hours a fault, and as many half-years of silence, at most 20.",
+)
 @click.option("--only", multiple=True, help="Name of an incident; may be given several times.  [default: all]")
 @click.option("--short", is_flag=True, help="One seed each, and nothing of quiet months; writes nothing.")
 @click.option(
@@ -34,24 +40,35 @@ if TYPE_CHECKING:
 def incidents(settings: MonitorSettings, seeds: int, only: tuple[str, ...], short: bool, processes: int) -> None:
     """Put each fault of the catalogue into months that the champion never saw -> reports/incidents.json.
 
+    Exit status 1: no seed of a fault of the data, its labels or the stack was noticed in time, or health paged.
+
     docs/incidents.md tells how to add one of your own.
     """
     from contracts.files import write_atomic
     from contracts.reports import write_report
     from contracts.store import load_champion
-    from monitoring.incidents.measure import measure
+    from monitoring.incidents.measure import HALF_YEARS, complaints, measure
     from monitoring.incidents.picture import drawn
     from monitoring.incidents.tables import lines
 
     workspace = Workspace(settings.root)
     task = load_champion(settings.store, settings.public_key).schema.title
     with _parts(settings, seeds, short=short, processes=1 if short else processes) as each:
-        report = measure(task, each, only, short=short, tell=lambda text: click.echo(text, err=True))
+        report = measure(
+            task,
+            each,
+            only,
+            half_years=min(seeds, HALF_YEARS),
+            short=short,
+            tell=lambda text: click.echo(text, err=True),
+        )
     for line in lines(report):
         click.echo(line)
     if not short and not only:
         write_report(workspace.reports / "incidents.json", report)
         write_atomic(workspace.reports / "incidents.svg", drawn(report).encode())
+    if wrong := complaints(report):
+        raise DataError("each fault must be noticed, and health page nobody, got:\n  " + "\n  ".join(wrong))
 
 
 @contextmanager

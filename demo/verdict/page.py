@@ -25,10 +25,12 @@ REPORTS: Final = {
     "plots/auc_by_month.png": "picture: AUC by month",
     "plots/calibration.png": "picture: calibration",
     "monitoring.json": "what the log says, month by month",
+    "incidents.json": "each fault of the catalogue: noticed or not, after how long, by what",
     "demo.json": "this verdict, for machines",
     "benchmarks/serving.json": "the service beside FastAPI and MLServer",
 }
 BENCHMARK: Final = "benchmarks/serving.svg"
+INCIDENTS: Final = "incidents.svg"
 
 
 def draw(workspace: Workspace, report: DemoReport, evidence: Evidence | None) -> str:
@@ -40,12 +42,18 @@ def draw(workspace: Workspace, report: DemoReport, evidence: Evidence | None) ->
     links = [{"path": path, "what": what} for path, what in REPORTS.items() if (workspace.reports / path).exists()]
     line = None if evidence is None else describe(workspace, evidence)
     template = environment("demo.verdict", "web").get_template("demo.html.j2")
-    return template.render(report=report, links=links, line=line, benchmark=_picture(workspace))
+    return template.render(
+        report=report,
+        links=links,
+        line=line,
+        benchmark=_picture(workspace, BENCHMARK),
+        incidents=_picture(workspace, INCIDENTS),
+    )
 
 
-def _picture(workspace: Workspace) -> str | None:
-    """The picture of `make bench` in base64, so that the page stays one file; None: there is none of this task."""
-    path = workspace.reports / BENCHMARK
+def _picture(workspace: Workspace, name: str) -> str | None:
+    """A picture of a study in base64, so that the page stays one file; None: there is none of this task."""
+    path = workspace.reports / name
     return b64encode(path.read_bytes()).decode() if path.exists() else None
 
 

@@ -18,7 +18,7 @@ from monitoring.incidents.traffic import NoPlace
 from monitoring.watch.look import iso
 
 Tell = Callable[[str], None]
-HALF_YEARS: Final = 20  # resampled: more than a hundred months
+HALF_YEARS: Final = 20  # resampled, at most: some hundred months
 _SLOW: Final = ("quality", "silent")
 
 
@@ -64,12 +64,15 @@ QUIET: Final = "quiet"
 Parts = Callable[[list[str]], Iterable[tuple[str, IncidentResult | Quiet | None]]]
 
 
-def measure(task: str, each: Parts, only: Sequence[str], *, short: bool, tell: Tell) -> IncidentsReport:
+def measure(
+    task: str, each: Parts, only: Sequence[str], *, half_years: int = HALF_YEARS, short: bool, tell: Tell
+) -> IncidentsReport:
     """Each incident with each seed, then the quiet time.
 
     Args:
         each: does the parts of a `Study`, in any order.
         only: names; empty is all.
+        half_years: resampled ones.
         tell: is told of progress.
 
     Raises:
@@ -83,7 +86,7 @@ def measure(task: str, each: Parts, only: Sequence[str], *, short: bool, tell: T
     chosen = [name for name in every if not only or name in only]
     if short:
         chosen = [name for name in chosen if name in CATALOGUE and not CATALOGUE[name].silent]
-    quiet = [] if short or only else [QUIET, *map(str, range(HALF_YEARS))]
+    quiet = [] if short or only else [QUIET, *map(str, range(half_years))]
     slow_first = sorted(chosen, key=lambda name: name in SIGNALS or CATALOGUE[name].kind not in _SLOW)
     done: dict[str, IncidentResult | Quiet | None] = {}
     for name, found in each([*quiet, *slow_first]):
@@ -97,6 +100,21 @@ def measure(task: str, each: Parts, only: Sequence[str], *, short: bool, tell: T
         next((one for one in [done.get(QUIET)] if isinstance(one, Quiet)), None),
         tuple(one for name in quiet[1:] if isinstance(one := done[name], Quiet)),
     )
+
+
+def complaints(report: IncidentsReport) -> list[str]:
+    """What must not be, however few the seeds: a fault that none noticed in time, a page where nothing is wrong. Losses
+    of quality are no complaint: what a month can tell of them is reported, not promised."""
+    found = [
+        f"{one.name}: none of {one.seeds} was noticed within {one.limit_hours:g} hours"
+        for one in report.incidents
+        if one.kind in ("data", "labels", "signals") and one.detected == 0
+    ]
+    pages = sum(one.pages for one in (*report.resampled, *filter(None, [report.quiet])))
+    silent = [one.name for one in report.incidents if one.kind == "silent" and one.severity == "page"]
+    if pages or silent:
+        found.append(f"{pages} pages in months without a fault, and pages in: {', '.join(silent) or 'none of silence'}")
+    return found
 
 
 def _told(name: str, found: IncidentResult | Quiet | None) -> str:

@@ -40,6 +40,7 @@ from monitoring.monitor import results
 from monitoring.monitor.calendar import month_instants, wanted_months
 from monitoring.monitor.champion import champion_in_force
 from monitoring.monitor.drift import Sample
+from monitoring.monitor.shown.frame import framed
 from monitoring.monitor.summary import summarise
 from monitoring.watch.look import mature_hour
 from monitoring.watch.models import newest_moment, watch
@@ -122,7 +123,7 @@ def run(
     )
     if files:
         for name, html in pages.items():
-            write_atomic(workspace.monitoring_page(name), html)
+            write_atomic(workspace.monitoring_page(name), framed(html, report, name, "All reports"))
         write_report(workspace.report("monitoring"), report)
     results.save(database_url, report, pages)
     return report

@@ -16,19 +16,20 @@ _STYLE: Final = (
 )
 
 
-def framed(html: bytes, report: Monitoring, name: str) -> bytes:
-    """The page of one column of the report, to be served below the monitor's page.
+def framed(html: bytes, report: Monitoring, name: str, back: str = "Back to the monitor") -> bytes:
+    """The page of one column of the report, one folder below what it leads back to.
 
     Args:
         name: "2013-07" or "window".
+        back: words of the link to the folder above: the monitor's page, or on a disk all reports.
     """
     all_: tuple[Month | Window, ...] = (*report.months, report.window)
     columns = {one.name: one for one in all_}
     title = f"{report.task.title}: drift, {words(report, columns[name])}"
     head = Markup("<title>{0}</title>").format(title)
-    back = Markup('<header style="{0}"><strong>{1}</strong><br>{2} <a href="../">Back to the monitor</a></header>')
+    header = Markup('<header style="{0}"><strong>{1}</strong><br>{2} <a href="../">{3}</a></header>')
     note = "Each feature against the training sample. Inputs have seasons: it describes, and alerts nobody."
-    body = str(back.format(_STYLE, title, note)).encode()
+    body = str(header.format(_STYLE, title, note, back)).encode()
     found = _BODY.search(html)
     if found is None:
         return body + html

@@ -95,11 +95,16 @@ def test_unknown_quality_is_never_a_number(root: Path, good: Evidence) -> None:
     assert page.count("unknown: no label has arrived") == 2
 
 
-def test_the_benchmarks_picture_is_in_the_page_where_there_is_one(root: Path, good: Evidence) -> None:
-    assert "make bench" not in draw(root, judge(good), good)
-    (root / "reports/benchmarks").mkdir()
-    (root / "reports/benchmarks/serving.svg").write_bytes(b"<svg>bars</svg>")
+@pytest.mark.parametrize(
+    ("picture", "command"), [("benchmarks/serving.svg", "make bench"), ("incidents.svg", "windsock incidents")]
+)
+def test_a_studys_picture_is_in_the_page_where_there_is_one(
+    root: Path, good: Evidence, picture: str, command: str
+) -> None:
+    assert command not in draw(root, judge(good), good)
+    (root / "reports" / picture).parent.mkdir(exist_ok=True)
+    (root / "reports" / picture).write_bytes(b"<svg>bars</svg>")
     page = draw(root, judge(good), good)
     (inside,) = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', page)
     assert b64decode(inside) == b"<svg>bars</svg>"
-    assert "make bench" in page
+    assert command in page

@@ -104,6 +104,9 @@ def test_result_and_pages_are_in_the_database_too(written: dict[str, Any], logge
     assert logged.newest() == written
     in_files = {path.stem for path in (logged.root / "reports/monitoring").glob("*.html")}
     assert in_files == {"2013-07", "window"}
+    on_disk = (logged.root / "reports/monitoring/2013-07.html").read_text(encoding="utf-8")
+    assert '<a href="../">All reports</a>' in on_disk
+    assert "<title>" in on_disk
     assert {name for name in ("2013-07", "2013-09", "window") if results.page(logged.database, name)} == in_files
 
 

@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from msgspec import structs
 
 from cli import main
 from contracts.objectives import Objectives
-from contracts.reports.incidents import FalseAlarm, Fired, IncidentsReport
+from contracts.reports.incidents import FalseAlarm, Fired, IncidentsReport, Quiet
 from contracts.reports.watching import Fault, WatchedModel
 from monitoring.incidents import rules
 from monitoring.incidents.alarms import Alarm
 from monitoring.incidents.catalogue import CATALOGUE
-from monitoring.incidents.measure import Study, measure, names_cause
+from monitoring.incidents.measure import Study, complaints, measure, names_cause
 from monitoring.incidents.picture import drawn
 from monitoring.incidents.quiet import WEEK, QuietMonths, drawn_weeks, false_alarms, resampled
 from monitoring.incidents.simulator import World, inject, ticks, unlabelled
@@ -70,11 +71,15 @@ def test_a_seed_is_an_hour_and_what_was_before_stays(world: World) -> None:
 
 
 def test_random_scores_are_a_page_within_a_day_of_labels(world: World) -> None:
-    report = measured(world, 2, "random scores")
+    """A slice may write a ticket before."""
+    report, incident = measured(world, 2, "random scores"), CATALOGUE["random scores"]
     (found,) = report.incidents
-    assert (found.detected, found.detector, found.severity, found.named_cause_right) == (2, "paired", "page", 2)
+    assert (found.detected, found.detector, found.named_cause_right) == (2, "paired", 2)
     assert "random scores" in "\n".join(lines(report))
-    assert 'class="page"' in drawn(report)
+    assert f'class="{found.severity}"' in drawn(report)
+    replay = inject(world, incident, 0)
+    looks = (model for hour, model in ticks(world, replay, incident) if hour < replay.start + found.limit_hours)
+    assert any(one.question == "paired" and one.state == "page" for model in looks for one in model.instruments)
 
 
 def test_without_its_instrument_nobody_notices(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,6 +91,15 @@ def test_without_its_instrument_nobody_notices(world: World, monkeypatch: pytest
     (found,) = report.incidents
     assert (found.detected, found.delay_hours.median, found.detector) == (0, None, "")
     assert "not noticed" in drawn(report)
+
+
+def test_what_must_not_be_is_a_complaint(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert complaints(measured(world, 1, "stuck value")) == []
+    monkeypatch.setattr("monitoring.incidents.simulator.look", lambda *_: _look("ok"))
+    report = measured(world, 1, "stuck value")
+    assert complaints(report) == ["stuck value: none of 1 was noticed within 24 hours"]
+    paged = structs.replace(report, incidents=(), quiet=Quiet(6.0, 100, 1, 0, None, None, ()))
+    assert complaints(paged) == ["1 pages in months without a fault, and pages in: none of silence"]
 
 
 def test_a_quiet_time_is_silent_here(world: World) -> None:
