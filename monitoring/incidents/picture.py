@@ -38,7 +38,7 @@ def drawn(report: IncidentsReport) -> str:
 def _row(one: IncidentResult, y: float) -> list[str]:
     silent = one.kind == "silent"
     summary = f"{one.detected} of {one.seeds}, cause {one.named_cause_right}" if not silent else (
-        f"{one.detected} of {one.seeds} alarmed: none is right"
+        f"{one.detected} of {one.seeds} alarmed, falsely"
     )  # fmt: skip
     x = _x(one.limit_hours)
     parts = [
@@ -49,7 +49,7 @@ def _row(one: IncidentResult, y: float) -> list[str]:
         parts.append(f'<line class="limit" x1="{x}" x2="{x}" y1="{y - 9}" y2="{y + 9}"/>')
     for run in one.runs:
         if run.hours is not None:
-            title = escape(f"seed {run.seed}: {run.detector} {run.subject} after {run.hours} h")
+            title = escape(f"seed {run.seed}: {run.detector} {run.subject} after {run.hours:g} h")
             parts.append(
                 f'<circle class="{run.severity}" cx="{_x(run.hours)}" cy="{y}" r="4.5" fill-opacity=".6">'
                 f"<title>{title}</title></circle>"
