@@ -112,14 +112,14 @@ def inputs() -> list[Panel]:
             Query(f"max by (feature) (windsock_missing_share{{{FILTER}}}) > 0", "{{feature}}"),
         ),
         course(
-            Frame("Missing inputs, live", "Inputs a second that requests left out, by feature.", "cps"),
+            Frame("Missing inputs, live", "Inputs a second that requests left out, by feature.", "suffix: inputs/s"),
             Query(f"sum by (feature) (rate(windsock_missing_inputs_total{{{FILTER}}}{_RATE})) > 0", "{{feature}}"),
         ),
         course(
             Frame(
                 "Unknown categories, live",
                 "Inputs a second that the model's vocabulary does not have, by feature. They are answered.",
-                "cps",
+                "suffix: inputs/s",
             ),
             Query(f"sum by (feature) (rate(windsock_unknown_inputs_total{{{FILTER}}}{_RATE}))", "{{feature}}"),
         ),
@@ -132,7 +132,7 @@ def labels(objectives: Objectives) -> list[Panel]:
     delay = f"sum by (le) (rate({_DELAY}_bucket{{{FILTER}}}{_RATE}))"
     return [
         course(
-            Frame("Labels", "Labels a second that were delivered, by what they say.", "cps"),
+            Frame("Labels", "Labels a second that were delivered, by what they say.", "suffix: labels/s"),
             Query(f"sum by (value) (rate(windsock_labels_total{{{FILTER}}}{_RATE}))", "label: {{value}}"),
             stacked=True,
         ),

@@ -51,7 +51,7 @@ def overview() -> list[Panel]:
             Query(f"min(windsock_quality_known{{{FILTER}}})"),
         ),
         number(
-            Frame("Rows judged", "Labelled rows in the monitor's window.", "short", 5, 4, steps=((None, BLUE),)),
+            Frame("Rows judged", "Labelled rows in the monitor's window.", "suffix: rows", 5, 4, steps=((None, BLUE),)),
             Query(f"max(windsock_quality_rows{{{FILTER}}})"),
         ),
         number(
@@ -102,7 +102,7 @@ def mix() -> list[Panel]:
     over = f'sum(rate({score}_bucket{{{FILTER}, le="0.5"}}{_RATE})) / sum(rate({score}_count{{{FILTER}}}{_RATE}))'
     return [
         distribution(
-            Frame("Predictions", "How many predictions a second fall into each range of probability.", "cps", 12, 9),
+            Frame("Predictions", "How many predictions a second fall into each range of probability.", "rowsps", 12, 9),
             Query(f"sum by (le) (rate({score}_bucket{{{FILTER}}}{_RATE}))"),
         ),
         course(

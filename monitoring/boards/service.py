@@ -33,7 +33,9 @@ def overview(objectives: Objectives) -> list[Panel]:
     failed = f'sum(rate(windsock_requests_total{{{FILTER}, code=~"{OUR_FAULT}"}}{_RATE}))'
     return [
         number(
-            Frame("Instances", "Instances that answer Prometheus.", "short", 3, 4, 0, steps=((None, RED), (1, GREEN))),
+            Frame(
+                "Instances", "Instances that answer Prometheus.", "suffix: up", 3, 4, 0, steps=((None, RED), (1, GREEN))
+            ),
             Query(f'sum(up{{{FILTER}, job="windsock-service"}})'),
         ),
         number(
@@ -158,12 +160,12 @@ def saturation(objectives: Objectives) -> list[Panel]:
             Query(f"sum(windsock_queued_batches{{{FILTER}}})", "queued batches"),
         ),
         course(
-            Frame("Rows scored, by protocol", "Rows a second; a request carries one or many.", "cps"),
+            Frame("Rows scored, by protocol", "Rows a second; a request carries one or many.", "rowsps"),
             Query(f"sum by (protocol) (rate(windsock_rows_total{{{FILTER}}}{_RATE}))", "{{protocol}}"),
             stacked=True,
         ),
         course(
-            Frame("Rows a request", "Mean, and 99th percentile within the histogram's buckets.", "short"),
+            Frame("Rows a request", "Mean, and 99th percentile within the histogram's buckets.", "suffix: rows"),
             Query(f"sum(rate({rows}_sum{{{FILTER}}}{_RATE})) / sum(rate({rows}_count{{{FILTER}}}{_RATE}))", "mean"),
             Query(f"histogram_quantile(0.99, sum by (le) (rate({rows}_bucket{{{FILTER}}}{_RATE})))", "p99"),
         ),

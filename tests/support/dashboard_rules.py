@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from monitoring.boards.preview.units import UNITS
+from monitoring.boards.preview.units import SUFFIX, UNITS
 from monitoring.boards.query import panels
 
 Board = dict[str, Any]
@@ -80,7 +80,8 @@ def panel_title_description(board: Board) -> Iterator[str]:
 
 def panel_units(board: Board) -> Iterator[str]:
     for panel in panels(board):
-        if panel["fieldConfig"]["defaults"].get("unit") not in UNITS:
+        unit = panel["fieldConfig"]["defaults"].get("unit", "")
+        if unit not in UNITS and not unit.startswith(SUFFIX):
             yield f"{panel['title']}: must have a unit"
 
 

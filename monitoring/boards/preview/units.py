@@ -4,7 +4,8 @@ import math
 from datetime import UTC, datetime
 from typing import Final
 
-UNITS: Final = ("short", "none", "percentunit", "s", "reqps", "cps", "bytes", "dateTimeAsIso")
+SUFFIX: Final = "suffix:"  # what follows is written behind the value
+UNITS: Final = ("short", "none", "percentunit", "s", "reqps", "rowsps", "bytes", "dateTimeAsIso")
 _SHORT: Final = ((1e9, " Bil"), (1e6, " Mil"), (1e3, " K"))
 _BYTES: Final = ((2.0**30, " GiB"), (2.0**20, " MiB"), (2.0**10, " KiB"), (1.0, " B"))
 _TIME: Final = (
@@ -37,7 +38,9 @@ def formatted(value: float, unit: str, decimals: int | None = None) -> str:
     if unit == "bytes":
         size, name = next((pair for pair in _BYTES if abs(value) >= pair[0]), (1.0, " B"))
         return _digits(value / size, decimals) + name
-    tail = {"reqps": " req/s", "cps": " c/s"}.get(unit, "")
+    if unit.startswith(SUFFIX):
+        return _digits(value, decimals) + unit.removeprefix(SUFFIX)
+    tail = {"reqps": " req/s", "rowsps": " rows/s"}.get(unit, "")
     size, name = next((pair for pair in _SHORT if abs(value) >= pair[0]), (1.0, ""))
     return _digits(value / size, decimals) + name + tail
 

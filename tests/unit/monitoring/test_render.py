@@ -125,6 +125,8 @@ def test_every_committed_dashboard_is_drawn(monkeypatch: pytest.MonkeyPatch, tmp
         (7_200.0, "s", None, "2 hours"),
         (0.99664, "percentunit", 2, "99.66%"),
         (12_345.0, "reqps", None, "12.3 K req/s"),
+        (127.0, "suffix: rows", None, "127 rows"),
+        (0.5, "rowsps", None, "0.5 rows/s"),
         (2.0**29, "bytes", None, "512 MiB"),
         (1_372_636_800_000.0, "dateTimeAsIso", None, "2013-07-01 00:00"),
         (float("nan"), "short", 0, "No data"),
