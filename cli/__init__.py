@@ -23,6 +23,11 @@ COMMANDS: Final = {
         "Verify the candidate, copy it to the store under its digest, make it champion.",
     ),
     "models": ("cli.registry", "models", "List the store's models, the newest first; a star marks the champion."),
+    "gate": (
+        "cli.gate",
+        "gate",
+        "Hold the candidate against the champion, on labelled rows that neither has seen -> reports/gate.json.",
+    ),
     "rebuild": ("cli.registry", "rebuild", "Make a model of the store again, and say whether the bytes are the same."),
     "score": ("cli.pipeline", "score", "Score the rows of a Parquet file with a released model, as the service would."),
     "serve": ("cli.service", "serve", "Serve the champion over REST and gRPC."),

@@ -66,16 +66,9 @@ def make_reference_scorer(parts: Split, schema: Schema) -> ReferenceScorer:
     final = grow(_rows(parts.refit, names), rounds)
     model = trees_to_onnx(final.dump_model(), parts.refit.numeric.shape[1], names)
     logger.info("reference scorer: %d trees, %d bytes", rounds, len(model))
-    return ReferenceScorer(model, rounds, validation, _slices(parts.validation, schema))
-
-
-def _slices(rows: Dataset, schema: Schema) -> dict[str, NDArray[np.bool_]]:
-    columns = {name: rows.category[:, schema.category_names.index(name)] for name in schema.sliced_categories}
-    found = {f"{name}={value}": column == value for name, column in columns.items() for value in np.unique(column)}
-    for ranges in schema.sliced_numbers:
-        code = ranges.code(rows.numeric[:, schema.numeric_names.index(ranges.feature)])
-        found |= {f"{ranges.feature}={ranges.names[i]}": code == i for i in np.unique(code)}
-    return found
+    return ReferenceScorer(
+        model, rounds, validation, schema.slice_masks(parts.validation.numeric, parts.validation.category)
+    )
 
 
 def _rows(rows: Dataset, vocabulary: Vocabulary) -> Rows:

@@ -99,6 +99,15 @@ class Schema(Value, frozen=True, dict=True):
     def sliced_numbers(self) -> tuple[Ranges, ...]:
         return tuple(one for one in self.slices if isinstance(one, Ranges))
 
+    def slice_masks(self, numeric: Numeric, category: Category) -> dict[str, NDArray[np.bool_]]:
+        """By "origin=JFK" and "distance=500..1000": which of the rows [n] are of it; what no row has is left out."""
+        columns = {name: category[:, self.category_names.index(name)] for name in self.sliced_categories}
+        found = {f"{name}={value}": column == value for name, column in columns.items() for value in np.unique(column)}
+        for ranges in self.sliced_numbers:
+            code = ranges.code(numeric[:, self.numeric_names.index(ranges.feature)])
+            found |= {f"{ranges.feature}={ranges.names[i]}": code == i for i in np.unique(code)}
+        return found
+
     @cached_property
     def hash(self) -> str:
         """sha256 of the schema as canonical JSON."""
