@@ -152,9 +152,8 @@ def wilson(hits: int, count: int) -> tuple[float, float]:
 
 def told(one: Drawn) -> str:
     """A line for a terminal."""
-    return (
-        f"{one.name:<24} {one.share:7.2%} of {one.draws} pass ({one.low:.2%} to {one.high:.2%}), by AUC {one.auc_share}"
-    )
+    by_auc = "" if one.auc_share is None else f", by AUC alone {one.auc_share:.2%}"
+    return f"{one.name:<24} {one.share:7.2%} of {one.draws} pass ({one.low:.2%} to {one.high:.2%}){by_auc}"
 
 
 def _logit(score: NDArray[Any]) -> NDArray[Any]:
