@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 def incidents(settings: MonitorSettings, seeds: int, only: tuple[str, ...], short: bool, processes: int) -> None:
     """Put each fault of the catalogue into months that the champion never saw -> reports/incidents.json.
 
-    Exit status 1: no seed of a fault of the data, its labels or the stack was noticed in time, or health paged.
+    Exit status 1: no seed of a fault of the data, its labels or the stack was noticed in time (of three or more), or
+    health paged.
 
     docs/incidents.md tells how to add one of your own.
     """

@@ -17,7 +17,7 @@ from contracts.reports.watching import Fault, WatchedModel
 from monitoring.incidents import rules
 from monitoring.incidents.alarms import Alarm
 from monitoring.incidents.catalogue import CATALOGUE
-from monitoring.incidents.measure import Study, complaints, measure, names_cause
+from monitoring.incidents.measure import SEEDS, Study, complaints, measure, names_cause
 from monitoring.incidents.picture import drawn
 from monitoring.incidents.quiet import WEEK, QuietMonths, drawn_weeks, false_alarms, resampled
 from monitoring.incidents.simulator import World, inject, ticks, unlabelled
@@ -96,8 +96,9 @@ def test_without_its_instrument_nobody_notices(world: World, monkeypatch: pytest
 def test_what_must_not_be_is_a_complaint(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     assert complaints(measured(world, 1, "stuck value")) == []
     monkeypatch.setattr("monitoring.incidents.simulator.look", lambda *_: _look("ok"))
-    report = measured(world, 1, "stuck value")
-    assert complaints(report) == ["stuck value: none of 1 was noticed within 24 hours"]
+    assert complaints(measured(world, 1, "stuck value")) == []
+    report = measured(world, SEEDS, "stuck value")
+    assert complaints(report) == ["stuck value: none of 3 was noticed within 24 hours"]
     paged = structs.replace(report, incidents=(), quiet=Quiet(6.0, 100, 1, 0, None, None, ()))
     assert complaints(paged) == ["1 pages in months without a fault, and pages in: none of silence"]
 
