@@ -23,8 +23,8 @@ from msgspec.structs import replace
 
 from benchmarks.log import add, databases, labels, records, tidy
 from contracts.files import write_json
-from monitoring.hours.store import HOURS
 from monitoring.log.database import open_log
+from monitoring.log.watching import HOURS
 from monitoring.spool.frames import Prediction
 
 REPORT: Final = Path("reports/benchmarks/hours.json")

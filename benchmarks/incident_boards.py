@@ -3,22 +3,27 @@
     python -m benchmarks.incident_boards state/demo/predictions.db docs/dashboards
 
 The log is what `make demo` leaves, and is not changed. The monitor looks at each third of a day of its last weeks, one
-after the other, while a real Prometheus scrapes it and a service that is asked the same days' rows; alerts do not wait
-for their `for`, as a day is some seconds here. Needs Prometheus and Alertmanager.
+after the other, while a real Prometheus scrapes it and a service that is asked rows of that time; alerts do not wait
+for their `for`, as a day is half a minute here. Needs Prometheus and Alertmanager.
 """
 
 import asyncio
+import itertools
 import re
 import shutil
 import sys
 import tempfile
+import threading
 import time
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from benchmarks.incident_page import DAYS, shuffle
+from contracts.errors import Unauthenticated
 from contracts.objectives import Objectives
 from contracts.settings import clean_environment
 from contracts.store import load_champion
@@ -27,7 +32,7 @@ from demo.clients import GrpcClient, RestClient
 from demo.demo_service import Server, serving
 from demo.messages import ClientRequest
 from demo.replay import read_token
-from demo.replayed_rows import Rows, read_rows
+from demo.replayed_rows import Rows, later_months, read_rows
 from deploy.local.processes import Program, free_ports, one_running
 from deploy.local.stack import Ports, configure, prometheus_program
 from monitoring.boards.preview.render import render
@@ -35,23 +40,24 @@ from monitoring.boards.rules import texts
 from monitoring.monitor import job
 from monitoring.watch.models import newest_moment
 
-SHOWN: Final = 2 * DAYS  # days, of which the fault has the second half
+SHOWN: Final = DAYS + 5  # days, of which the fault has the last ones
 STEP: Final = timedelta(hours=8)
-SECONDS: Final = 4.0  # of a step, at least: some scrapes
-ROWS: Final = 60  # that the service is asked in a step, by each protocol
+SETTLE: Final = 10.0  # seconds, for the first scrapes
+PAUSE: Final = 0.1  # seconds between two rows that the service is asked
 
 
 def main(log: Path, out: Path) -> None:
     """Draw them."""
     workspace = Workspace(Path.cwd())
-    schema = load_champion(workspace.store, workspace.public_key).schema
+    champion = load_champion(workspace.store, workspace.public_key)
+    schema, (_, month) = champion.schema, later_months(workspace.features, champion.manifest.as_of)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         copy = Path(shutil.copy(log, folder))
         url = f"sqlite:///{copy}"
         last = newest_moment(url, "event")
         shuffle(copy, last - timedelta(days=DAYS))
-        rows = read_rows(workspace.features, schema, f"{last:%Y-%m}", f"{last:%Y-%m}")
+        rows = read_rows(workspace.features, schema, month, month)
         with serving(workspace, folder / "service") as server:
             monitor, prometheus = free_ports(2)
             ports = Ports(metrics=urlsplit(server.metrics).port or 0, monitor=monitor, prometheus=prometheus)
@@ -68,42 +74,58 @@ def main(log: Path, out: Path) -> None:
             with (
                 one_running(shown, workspace.root, folder),
                 one_running(prometheus_program(folder / "prometheus", ports), folder, folder),
+                asking(server, rows, workspace, schema.name),
             ):
+                time.sleep(SETTLE)
                 began = time.time()
                 for step in range(int(timedelta(days=SHOWN) / STEP) + 1):
-                    pace(workspace, url, server, rows, last - timedelta(days=SHOWN) + step * STEP, step)
+                    look(workspace, url, last - timedelta(days=SHOWN) + step * STEP)
                 render(f"http://127.0.0.1:{prometheus}", out, (time.time() - began) / 60)
-
-
-def pace(workspace: Workspace, url: str, server: Server, rows: Rows, moment: datetime, step: int) -> None:
-    """One look of the monitor, and requests meanwhile."""
-    began = time.monotonic()
-    asyncio.run(ask(server, rows, workspace, step))
-    look(workspace, url, moment)
-    time.sleep(max(0.0, SECONDS - (time.monotonic() - began)))
 
 
 def look(workspace: Workspace, url: str, now: datetime) -> None:
     """What the monitor says at a moment of the replay."""
     month = f"{now:%Y-%m}"
-    where = {"store": workspace.store, "public_key": workspace.public_key}
-    job.run(workspace.root, url, None, month, month, files=False, clock="event", now=now, **where)
+    job.run(
+        workspace.root, url, None, month, month, store=workspace.store, public_key=workspace.public_key, files=False,
+        clock="event", now=now,
+    )  # fmt: skip
 
 
-async def ask(server: Server, rows: Rows, workspace: Workspace, step: int) -> None:
-    """Some of the rows, one a request, by both protocols."""
-    token, name = read_token(workspace.token), load_champion(workspace.store, workspace.public_key).schema.name
+@contextmanager
+def asking(server: Server, rows: Rows, workspace: Workspace, name: str) -> Iterator[None]:
+    """Ask the service by both protocols until the block ends, and deliver the labels."""
+    done = threading.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(ask(server, rows, read_token(workspace.token), name, done)))
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+async def ask(server: Server, rows: Rows, token: str | None, name: str, done: threading.Event) -> None:
+    """A row a request, one after the other; one in fifty is asked without a token."""
     async with (
         RestClient(server.rest, token, name, connections=1) as rest,
+        RestClient(server.rest, None, name, connections=1) as stranger,
         GrpcClient(server.grpc, token, name) as grpc,
     ):
-        for number in range(ROWS):
+        for number in itertools.count():
+            if done.is_set():
+                return
+            place = number % len(rows)
+            numeric, category = rows.numeric[place : place + 1], rows.category[place : place + 1]
             for client in (rest, grpc):
-                place = (step * ROWS + number) % len(rows)
-                one = slice(place, place + 1)
-                await client.infer(
-                    ClientRequest(f"{client.protocol}-{step}-{number}", rows.numeric[one], rows.category[one])
-                )
+                await client.infer(ClientRequest(f"{client.protocol}-{number}", numeric, category))
+            ended = (datetime.now(UTC) - timedelta(minutes=20)).isoformat(timespec="seconds").replace("+00:00", "Z")
+            value = bool(rows.label[place] == 1)
+            await rest.labels([{"id": f"rest-{number}", "value": value, "outcome_at": ended}])
+            if number % 50 == 0:
+                with suppress(Unauthenticated):
+                    await stranger.infer(ClientRequest(f"no-{number}", numeric, category))
+            await asyncio.sleep(PAUSE)
 
 
 if __name__ == "__main__":

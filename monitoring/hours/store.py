@@ -11,34 +11,9 @@ import sqlalchemy as sa
 from contracts.errors import DataError
 from monitoring.hours.hour import Hour, decode, encode
 from monitoring.log.sample import Clock
+from monitoring.log.watching import HOURS, LEASES, METADATA
 
 LEASE_SECONDS: Final = 300  # without a sign of life of who counts; then another one goes on
-METADATA: Final = sa.MetaData()
-HOURS: Final = sa.Table(
-    "monitor_hours",
-    METADATA,
-    sa.Column("clock", sa.String(8), primary_key=True),
-    sa.Column("digest", sa.String(64), primary_key=True),
-    sa.Column("role", sa.String(16), primary_key=True),
-    sa.Column("hour", sa.Integer, primary_key=True, autoincrement=False),  # since 1970, UTC
-    sa.Column("requests", sa.Integer, nullable=False),  # that the log held when it was counted
-    sa.Column("payload", sa.LargeBinary, nullable=False),
-)
-# How many labels arrived in an hour when they were last looked at: another number names hours to be counted again.
-LABEL_HOURS: Final = sa.Table(
-    "monitor_label_hours",
-    METADATA,
-    sa.Column("clock", sa.String(8), primary_key=True),
-    sa.Column("hour", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("labels", sa.Integer, nullable=False),
-)
-LEASES: Final = sa.Table(
-    "monitor_leases",
-    METADATA,
-    sa.Column("name", sa.String(32), primary_key=True),
-    sa.Column("holder", sa.String(36), nullable=False),
-    sa.Column("until", sa.BigInteger, nullable=False),  # seconds since 1970
-)
 _h: Final = HOURS.c
 
 

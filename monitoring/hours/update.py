@@ -16,12 +16,13 @@ import sqlalchemy as sa
 
 from monitoring.hours.count import Rows, count
 from monitoring.hours.hour import Hour
-from monitoring.hours.store import LABEL_HOURS, Key, counted, drop_unreadable, lease, write_hours
+from monitoring.hours.store import Key, counted, drop_unreadable, lease, write_hours
 from monitoring.hours.yardstick import Yardstick
 from monitoring.log.database import opened
 from monitoring.log.reader import Predictions, read_where
 from monitoring.log.sample import Clock
 from monitoring.log.schema import LABELS, PREDICTIONS
+from monitoring.log.watching import LABEL_HOURS
 from monitoring.scorer.to_date import WEEK
 
 HOUR_US: Final = 3_600_000_000

@@ -18,6 +18,7 @@ from contracts.schema import Category, Numeric, Schema
 from monitoring.log.database import opened
 from monitoring.log.reader import Predictions, ask_log
 from monitoring.log.sample import Clock, oldest_answer, sample_day
+from monitoring.log.watching import METADATA, REFITS
 from monitoring.scorer.challenger import Challenger, grow_challenger
 from monitoring.scorer.codes import features
 from monitoring.scorer.reference import ReferenceScorer
@@ -30,17 +31,6 @@ LEAST_OF_A_CLASS: Final = 200
 _BACK: Final = 4  # weeks before this one: hours of 28 days are looked at
 _KEPT: Final = 12  # refits a scorer: hours of four weeks may be counted again
 _EPOCH: Final = datetime(1970, 1, 1)
-
-METADATA: Final = sa.MetaData()
-REFITS: Final = sa.Table(
-    "monitor_challengers",
-    METADATA,
-    sa.Column("scorer", sa.String(64), primary_key=True),  # sha256 of the scorer.onnx that it was grown on
-    sa.Column("clock", sa.String(8), primary_key=True),
-    sa.Column("from_hour", sa.Integer, primary_key=True),
-    sa.Column("rows", sa.Integer, nullable=False),
-    sa.Column("trees", sa.Text, nullable=False),  # LightGBM's text
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,10 @@ from contracts.reports.watching import Timeline, Week
 from monitoring.expected import limits
 from monitoring.expected.totals import local_day
 from monitoring.hours.hour import SCORE_BINS, STATES, Hour
-from monitoring.hours.store import HOURS, read_hours
+from monitoring.hours.store import read_hours
 from monitoring.log.database import opened
 from monitoring.log.sample import Clock
+from monitoring.log.watching import HOURS
 from monitoring.statistics import histograms
 
 WEEKS: Final = 26

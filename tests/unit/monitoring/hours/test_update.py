@@ -10,11 +10,12 @@ import sqlalchemy as sa
 from contracts.store import load_champion
 from monitoring.hours import update as module
 from monitoring.hours.hour import Hour
-from monitoring.hours.store import LEASES, METADATA, lease, read_hours, write_hours
+from monitoring.hours.store import lease, read_hours, write_hours
 from monitoring.hours.update import update
 from monitoring.hours.yardstick import Yardstick
 from monitoring.log.database import opened
 from monitoring.log.sample import Clock
+from monitoring.log.watching import LEASES, METADATA
 from tests.unit.monitoring.conftest import World, label
 
 DAY = datetime(2013, 7, 10, 12)

@@ -18,6 +18,7 @@ from contracts.errors import DataError, Unavailable
 from contracts.reports import decode_report
 from contracts.reports.monitoring import Monitoring
 from contracts.store.state import Desired, ReplicaState
+from monitoring.hours.store import Key, lease, write_hours
 from monitoring.log.database import connect, open_log
 from monitoring.log.desired import append_desired, newest_desired, replicas, report_replicas
 from monitoring.log.insert import insert
@@ -27,6 +28,7 @@ from monitoring.log.schema import DAY_US, LABELS, METADATA, to_us
 from monitoring.log.upkeep.access import READER, WRITER
 from monitoring.log.upkeep.partitions import AHEAD_DAYS, begin, today
 from monitoring.log.upkeep.retention import delete_requests, maintain
+from monitoring.log.watching import METADATA as WATCHING
 from monitoring.monitor import results
 from tests.unit.monitoring.log.conftest import DIGEST, count, label, prediction
 
@@ -259,6 +261,21 @@ def test_the_reader_reads_and_writes_the_monitor_s_results_alone(users: dict[str
     found = results.newest(users["reader"])
     assert (found.report, found.received_at) == (report, None)
     assert gzip.decompress(results.page(users["reader"], "window") or b"").endswith(b"<html>")
+
+
+def test_the_reader_counts_hours_and_keeps_refits_though_it_may_make_no_table(users: dict[str, str]) -> None:
+    """As in the cluster, where the monitor is a reader: a look of it writes all of its tables."""
+    assert "permission denied" in refusal(users["reader"], "CREATE TABLE mine (x int)")
+    reader = connect(users["reader"])
+    with lease(reader, "hours-event") as held:
+        assert held is not None
+        assert held.renew()
+        write_hours(reader, "event", {Key("a" * 64, "champion", 1): 0}, [])
+    for table in WATCHING.sorted_tables:
+        for statement in (f"TABLE {table.name}", f"DELETE FROM {table.name}"):  # noqa: S608 - our own names
+            assert refusal(users["reader"], statement) == ""
+        assert "permission denied" in refusal(users["writer"], f"TABLE {table.name}")
+    reader.dispose()
 
 
 def test_only_the_owner_keeps_the_partitions(users: dict[str, str]) -> None:

@@ -9,8 +9,9 @@ import pytest
 
 from contracts.reports.watching import Timeline
 from monitoring.hours.hour import Hour
-from monitoring.hours.store import METADATA, write_hours
+from monitoring.hours.store import write_hours
 from monitoring.log.database import opened
+from monitoring.log.watching import METADATA
 from monitoring.monitor.shown.timelines import pictures
 from monitoring.watch.timeline import timeline
 from tests.unit.monitoring.expected.traffic import FIRST, traffic
