@@ -18,15 +18,20 @@ from tests.support.manifests import ROOT
 MB = 10**6
 LIMIT = {"serving": 450 * MB, "companion": 300 * MB, "monitor": 1_100 * MB}
 _NOWHERE = ("torch", "dvc", "mlflow", "pip", "setuptools")
-_SERVICE = ("bentoml", "onnxruntime", "grpc")
+_SERVICE = ("bentoml", "grpc")
+_SCORING = ("onnxruntime",)  # the monitor runs the reference scorer, and grows the challenger on top of it
 _DATABASE = ("sqlalchemy", "psycopg", "alembic")
 _LEARNING = ("pandas", "evidently", "scipy", "sklearn")
 ABSENT = {
-    "serving": (*_NOWHERE, *_DATABASE, *_LEARNING),
-    "companion": (*_NOWHERE, *_SERVICE, *_LEARNING),
+    "serving": (*_NOWHERE, *_DATABASE, *_LEARNING, "lightgbm"),
+    "companion": (*_NOWHERE, *_SERVICE, *_SCORING, *_LEARNING, "lightgbm"),
     "monitor": (*_NOWHERE, *_SERVICE),
 }
-PRESENT = {"serving": _SERVICE, "companion": _DATABASE, "monitor": (*_DATABASE, *_LEARNING)}
+PRESENT = {
+    "serving": (*_SERVICE, *_SCORING),
+    "companion": _DATABASE,
+    "monitor": (*_DATABASE, *_LEARNING, *_SCORING, "lightgbm"),
+}
 # Files of pip, of compilers and build tools, wherever they lie; names of other things that begin alike do not count.
 FORBIDDEN = r"""
 find / -xdev \( -path /proc -o -path /sys \) -prune -o \
