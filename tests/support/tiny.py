@@ -8,6 +8,8 @@ from typing import Any
 import model_signing
 import numpy as np
 import onnx
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
@@ -24,11 +26,14 @@ from contracts.artifact import (
 )
 from contracts.reference import Reference, pack
 from contracts.schema import Schema
+from monitoring.scorer.reference import ReferenceScorer
 from monitoring.statistics.expectation import Expectation, Release, to_metrics
 from registry.artifact_writer import Content, Origin, write_artifact
 from registry.keys import signing_keys
 from tasks.flights.schema import SCHEMA
 
+ROWS_A_DAY = 240  # of `write_workspace`
+AS_OF_US = np.datetime64("2013-07-01", "us")
 NOWHERE = Origin(Git(commit=None, dirty=False), mlflow_run_id="none", data_sha256={}, parameters={})
 CARRIERS = ("AA", "B6", "DL", "UA")
 PROMISED = {"auc": 0.75, "log_loss": 0.45, "brier": 0.14, "ece": 0.02, "auc_low": 0.74}  # by no measurement
@@ -154,3 +159,29 @@ def forge(folder: Path, digest: str, change: Callable[[dict[str, Any]], None]) -
     artifact.rename(folder / "store" / sha256(content))
     (folder / "store/champion").write_text(sha256(content))
     return sha256(content)
+
+
+def write_workspace(folder: Path, days: int) -> Path:
+    """`folder` with store, keys and data/features.parquet, from the model's date on."""
+    write_store(folder, tiny_model(strength=3.0))
+    rng = np.random.default_rng(0)
+    count = days * ROWS_A_DAY
+    low, high = bounds(SCHEMA)
+    numeric = (low + rng.random((count, len(low))) * (high - low)).astype(np.float32)
+    category = np.stack(
+        [rng.choice(CARRIERS, count), rng.choice(["EWR", "JFK", "LGA"], count), np.full(count, "LAX")], 1
+    ).astype(object)
+    at = AS_OF_US + np.arange(count) * np.timedelta64(86_400_000_000 // ROWS_A_DAY, "us")
+    score = ReferenceScorer(tiny_model(strength=3.0))(numeric, category)
+    columns = {
+        "row_id": [f"row-{i}" for i in range(count)],
+        "month": [str(moment)[:7] for moment in at],
+        "predicted_at": at,
+        "outcome_at": at + np.timedelta64(1, "h"),
+        "label": pa.array(rng.random(count) < score),
+        **dict(zip(SCHEMA.numeric_names, numeric.T, strict=True)),
+        **dict(zip(SCHEMA.category_names, category.T, strict=True)),
+    }
+    (folder / "data").mkdir()
+    pq.write_table(pa.table(columns), folder / "data/features.parquet")
+    return folder

@@ -8,7 +8,7 @@ from cli.incidents import make_world
 from contracts.objectives import Objectives
 from contracts.store import load_champion
 from monitoring.incidents.simulator import World
-from tests.support.workspace import write_workspace
+from tests.support.tiny import write_workspace
 
 DAYS = 72
 

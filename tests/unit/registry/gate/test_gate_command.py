@@ -13,8 +13,7 @@ from contracts.reports.gate import Characteristic, GateReport
 from contracts.store import load_champion
 from registry.gate import limits
 from tests.support.manifests import ROOT
-from tests.support.tiny import tiny_model, write_store
-from tests.support.workspace import write_workspace
+from tests.support.tiny import tiny_model, write_store, write_workspace
 
 
 @pytest.fixture(scope="module")
