@@ -2,9 +2,9 @@
 
     python -m benchmarks.incident_boards state/demo/predictions.db docs/dashboards
 
-The log is what `make demo` leaves, and is not changed. The monitor looks at each third of a day of its last weeks, one
+The log is what `make demo` leaves, and is not changed. The monitor looks at each half of a day of its last weeks, one
 after the other, while a real Prometheus scrapes it and a service that is asked rows of that time; alerts do not wait
-for their `for`, as a day is half a minute here. Needs Prometheus and Alertmanager.
+for their `for`, as a day is a quarter of a minute here. Needs Prometheus and Alertmanager.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ from monitoring.monitor import job
 from monitoring.watch.models import newest_moment
 
 SHOWN: Final = DAYS + 5  # days, of which the fault has the last ones
-STEP: Final = timedelta(hours=8)
+STEP: Final = timedelta(hours=12)
 SETTLE: Final = 10.0  # seconds, for the first scrapes
 PAUSE: Final = 0.1  # seconds between two rows that the service is asked
 
