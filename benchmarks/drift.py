@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 import yaml
 
+from benchmarks.intervals import wilson
 from contracts.files import write_json
 from contracts.reports.watching import Shift
 from contracts.store import load_champion
@@ -30,7 +31,6 @@ from tasks import load_schema
 
 REPORT: Final = Path("reports/benchmarks/drift.json")
 BY_CHANCE: Final = 0.2  # of five exchangeable weeks the newest is the furthest
-_Z: Final = 1.96
 
 
 def weeks(rows: Dataset, yardstick: Yardstick, first: int) -> Iterator[dict[str, Any]]:
@@ -58,13 +58,6 @@ def _draw(rows: Dataset, hour: np.ndarray[Any, Any], end: int, yardstick: Yardst
     return features(rows.numeric[chosen], rows.category[chosen], yardstick.names)
 
 
-def wilson(hits: int, of: int) -> tuple[float, float]:
-    """Interval of a share, 95 % (Wilson 1927)."""
-    share, z = hits / of, _Z**2 / of
-    middle, half = share + z / 2, _Z * np.sqrt(share * (1 - share) / of + z / (4 * of))
-    return round(float((middle - half) / (1 + z)), 3), round(float((middle + half) / (1 + z)), 3)
-
-
 def study(found: list[dict[str, Any]]) -> dict[str, Any]:
     """The report, as plain JSON data."""
     shares = [_unusual(week["shifts"]) for week in found]
@@ -77,7 +70,7 @@ def study(found: list[dict[str, Any]]) -> dict[str, Any]:
         "stated_share": BY_CHANCE,
         "unusual_share": round(float(np.mean(shares)), 3),
         "unusual_share_by_week": {week["end"]: round(share, 3) for week, share in zip(found, shares, strict=True)},
-        "weeks_above_stated": {"weeks": above, "wilson": wilson(above, len(found))},
+        "weeks_above_stated": {"weeks": above, "wilson": [round(end, 3) for end in wilson(above, len(found))]},
         "most_often": dict(names.most_common(8)),
         "told_apart_auc": {f"p{q}": round(float(np.percentile(aucs, q)), 3) for q in (0, 10, 50, 90, 100)},
         "told_by": dict(Counter(week["by"][0][0] for week in found if week["by"]).most_common(5)),

@@ -9,6 +9,7 @@ month is 28 days drawn with replacement; the gate judges it as it judges real on
 
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.gate_picture import draw
+from benchmarks.intervals import wilson
 from cli.gate import scored
 from contracts.artifact import Artifact
+from contracts.files import write_atomic
 from contracts.reports import write_report
 from contracts.reports.gate import Characteristic, Drawn
 from contracts.store import load_champion
@@ -34,7 +37,6 @@ DRAWS: Final = 4_000
 FEW_DRAWS: Final = 400  # of what is judged with all its slices
 NOISE: Final = 0.25  # of the logits: months then know a difference to .001, as of two trainings
 LOSSES: Final = (-0.01, -0.005, -0.002, 0.0, 0.001, 0.002, limits.AUC, 0.004, 0.005, 0.0075, 0.01, 0.02)
-_Z: Final = 1.959964
 
 
 def main(draws: int = DRAWS) -> None:
@@ -58,7 +60,7 @@ def main(draws: int = DRAWS) -> None:
         print(told(found[-1]), file=sys.stderr)
     report = Characteristic(1, champion.digest, DAYS, limits.AUC, tuple(found))
     write_report(workspace.reports / "gate_characteristic.json", report)
-    (workspace.reports / "gate_characteristic.svg").write_text(draw(report), encoding="utf-8")
+    write_atomic(workspace.reports / "gate_characteristic.svg", draw(report).encode())
 
 
 def months(workspace: Workspace, champion: Artifact) -> Rows:
@@ -82,7 +84,7 @@ def of_loss(rows: Rows, loss: float, rng: np.random.Generator) -> Rows:
 
 def candidate_of(rows: Rows, scores: NDArray[Any]) -> Rows:
     """The same rows with another candidate."""
-    return Rows(rows.label, rows.champion, np.asarray(scores, np.float64), rows.day, rows.slices)
+    return replace(rows, candidate=np.asarray(scores, np.float64))
 
 
 def odds(score: NDArray[Any], factor: float) -> NDArray[Any]:
@@ -109,7 +111,7 @@ def measured(name: str, rows: Rows, draws: int, rng: np.random.Generator, *, sli
         if slices:
             verdict = judge(days(rows, chosen), (), "candidate", "champion").verdict == "pass"
         else:
-            found = whole.drawn(np.bincount(chosen, minlength=count).astype(np.float64)).measured()
+            found = whole.drawn(chosen).measured()
             losses = all_rows(found, 0)
             verdict = all(one.passed for one in losses)
             by_auc += next(one.passed for one in losses if one.measure == "AUC")
@@ -133,21 +135,13 @@ def measured(name: str, rows: Rows, draws: int, rng: np.random.Generator, *, sli
 
 
 def days(rows: Rows, chosen: NDArray[np.int64]) -> Rows:
-    """Rows of these days, by their place; one that is drawn twice is two days."""
+    """Rows of these days, by their place; one that is drawn twice is two days. Rows are in the order of their days."""
     names = np.unique(rows.day)
     begin, end = (np.searchsorted(rows.day, names, side=side) for side in ("left", "right"))
     parts = [np.arange(begin[place], end[place]) for place in chosen]
     found = rows.take(np.concatenate(parts))
     number = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-    return Rows(found.label, found.champion, found.candidate, int(names[0]) + number, found.slices)
-
-
-def wilson(hits: int, count: int) -> tuple[float, float]:
-    """Interval of a share, 95 % (Wilson 1927)."""
-    share = hits / count
-    middle = share + _Z**2 / (2 * count)
-    half = _Z * math.sqrt(share * (1 - share) / count + _Z**2 / (4 * count**2))
-    return (middle - half) / (1 + _Z**2 / count), (middle + half) / (1 + _Z**2 / count)
+    return replace(found, day=int(names[0]) + number)
 
 
 def told(one: Drawn) -> str:

@@ -49,19 +49,23 @@ def judged(workspace: "Workspace", candidate: "Artifact", champion: "Artifact") 
     """What the gate says, on the rows of the table of features after both as-of dates.
 
     Raises:
-        DataError: there is no such table, or no such row in it.
+        DataError: there is no such table.
     """
-    from demo.replayed_rows import later_months, read_rows
+    from demo.replayed_rows import months_after, read_rows
     from monitoring.scorer.reference import ReferenceScorer
     from registry.gate.behaviour import behaviour
     from registry.gate.judge import judge
+    from registry.gate.rows import Rows
 
-    months = later_months(workspace.features, max(candidate.manifest.as_of, champion.manifest.as_of))
-    some = read_rows(workspace.features, champion.schema, *months)
+    digests = candidate.digest, champion.digest
+    months = months_after(workspace.features, max(candidate.manifest.as_of, champion.manifest.as_of))
+    if not months:
+        return judge(Rows.none(), (), *digests)
+    some = read_rows(workspace.features, champion.schema, months[0], months[-1])
     scorers = ReferenceScorer(candidate.model), ReferenceScorer(champion.model)
     said = behaviour(candidate, champion, scorers, some.numeric, some.category)
-    rows = scored(some, champion, scorers if said[0].passed else (scorers[1], scorers[1]))
-    return judge(rows, said, candidate.digest, champion.digest)
+    comparable = said[0].passed  # the same task and inputs: else the candidate cannot score these rows
+    return judge(scored(some, champion, scorers) if comparable else Rows.none(), said, *digests)
 
 
 def scored(some: "Replayed", champion: "Artifact", scorers: tuple[Any, Any]) -> "Rows":

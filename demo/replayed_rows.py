@@ -96,14 +96,23 @@ def later_months(features: Path, as_of: str) -> tuple[str, str]:
     Raises:
         DataError: no such table, or no such month in it.
     """
-    found = {str(month) for month in _read(features, [MONTH])[MONTH].unique().to_pylist()}
-    later = sorted(month for month in found if f"{month}-01" >= as_of)
+    later = months_after(features, as_of)
     if not later:
         raise DataError(
             f"`{features}` must hold a month that begins at {as_of} or after, got none; set `as_of` earlier, or say "
             "--from and --to"
         )
     return later[0], later[-1]
+
+
+def months_after(features: Path, as_of: str) -> list[str]:
+    """All months of the table that begin at `as_of` (ISO date) or after, in order.
+
+    Raises:
+        DataError: no such table.
+    """
+    found = {str(month) for month in _read(features, [MONTH])[MONTH].unique().to_pylist()}
+    return sorted(month for month in found if f"{month}-01" >= as_of)
 
 
 def _read(features: Path, columns: list[str], filters: list[Any] | None = None) -> Any:

@@ -93,14 +93,9 @@ def read_scores(workspace: Workspace, task: str, as_of: date) -> tuple[Scored, S
     chosen = score(to_onnx(network, vocabulary), parts.validation.numeric, parts.validation.category)
     released = score(_released(workspace.store), later.numeric, later.category)
     none = np.full(len(parts.validation), np.nan)
-    names = list(schema.category_names)
 
     def scored(rows: Dataset, model: NDArray[np.float32], reference: Floats, challenger: Floats) -> Scored:
-        slices = {
-            f"{name}={value}": rows.category[:, names.index(name)] == value
-            for name in schema.sliced_categories
-            for value in np.unique(rows.category[:, names.index(name)].astype(str))
-        }
+        slices = schema.slice_masks(rows.numeric, rows.category)
         return Scored(rows.label == 1, rows.day, model.astype(np.float64), reference, challenger, slices)
 
     return (

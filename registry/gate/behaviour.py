@@ -25,7 +25,7 @@ def behaviour(
 
     Args:
         scorers: of the candidate and of the champion.
-        numeric, category: some real rows, 256 or more.
+        numeric, category: some real rows, at least one; 256 are looked at.
     """
     same = _inputs(candidate.schema) == _inputs(champion.schema)
     found = [
@@ -61,14 +61,14 @@ def _answers(score: Scorer, schema: Schema, numeric: Numeric, category: Category
         sound = bool(np.all((answers >= 0) & (answers <= 1)))  # NaN compares false
         yield Behaviour(f"{name}: answered", sound, f"{float(answers.min()):.3f} to {float(answers.max()):.3f}")
     together = score(numeric[:BATCH], category[:BATCH])
-    alone = np.array([score(numeric[i : i + 1], category[i : i + 1])[0] for i in range(0, BATCH, 8)])
+    alone = np.array([score(numeric[i : i + 1], category[i : i + 1])[0] for i in range(0, len(together), 8)])
     apart = float(np.abs(alone - together[::8]).max())
     yield Behaviour("a row alone and among others", apart <= limits.SAME_SCORE, f"{apart:.1e} apart at most")
 
 
 def _speed(scorers: tuple[Scorer, Scorer], numeric: Numeric, category: Category) -> Iterator[Behaviour]:
     """The fastest of many rounds, taken in turns: what disturbs one disturbs the other."""
-    for rows, repeats in ((1, REPEATS), (BATCH, 1)):
+    for rows, repeats in ((1, REPEATS), (min(BATCH, len(numeric)), 1)):
         best = [np.inf, np.inf]
         for _ in range(ROUNDS):
             for place, score in enumerate(scorers):

@@ -6,6 +6,7 @@ is left out, one by one (jackknife: Efron and Stein 1981, "The jackknife estimat
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Final
 
 import numpy as np
@@ -17,6 +18,7 @@ from registry.gate.rows import Rows
 
 Floats = NDArray[np.float64]
 BINS: Final = 1_024  # of a score: ties of scores that differ by less move an AUC by less than 1e-5
+_NORMAL: Final = NormalDist()
 MEASURES: Final = ("AUC", "log-loss", "calibration")
 
 
@@ -40,7 +42,7 @@ class Found:
         """Chance that an equal candidate is inside the margin, with this standard error."""
         if not self.error > 0:
             return 1.0 if margin > 0 else 0.0
-        return _normal(margin / self.error - quantile(alpha, self.days))
+        return _NORMAL.cdf(margin / self.error - quantile(alpha, self.days))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +81,8 @@ class ByDay:
             np.stack([np.bincount(place, score, count) for score in models]),
         )
 
-    def drawn(self, weight: Floats) -> "ByDay":
-        """With each day as often as `weight` [d] says: a day that was not drawn is left out."""
-        chosen = np.repeat(np.arange(len(weight)), weight.astype(np.int64))
+    def drawn(self, chosen: NDArray[np.int64]) -> "ByDay":
+        """Of these days, by their place; one that is drawn twice is two days."""
         return ByDay(
             self.counts[:, chosen], self.loss[chosen], self.rows[chosen], self.positives[chosen], self.score[:, chosen]
         )
@@ -117,20 +118,10 @@ def quantile(alpha: float, days: int) -> float:
     >>> round(quantile(0.05, 28), 2), round(quantile(0.05, 10_000), 3)
     (1.7, 1.645)
     """
-    z, free = _inverse_normal(1 - alpha), max(1, days - 1)
+    z, free = _NORMAL.inv_cdf(1 - alpha), max(1, days - 1)
     return z + (z**3 + z) / (4 * free) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * free**2)
 
 
 def _sum(values: Floats, left_out: bool) -> Floats:
     total = np.asarray(values.sum(-1, keepdims=True))
     return np.asarray(total - values) if left_out else total[..., 0]
-
-
-def _normal(z: float) -> float:
-    return 0.5 * math.erfc(-z / math.sqrt(2))
-
-
-def _inverse_normal(share: float) -> float:
-    from statistics import NormalDist
-
-    return NormalDist().inv_cdf(share)

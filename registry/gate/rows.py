@@ -28,6 +28,12 @@ class Rows:
     def __len__(self) -> int:
         return len(self.label)
 
+    @classmethod
+    def none(cls) -> "Rows":
+        """No row at all."""
+        nothing = np.zeros(0)
+        return cls(np.zeros(0, bool), nothing, nothing, np.zeros(0, np.int64), {})
+
     def take(self, chosen: Any) -> "Rows":
         """Those of an index or a mask."""
         slices = {name: mask[chosen] for name, mask in self.slices.items()}

@@ -132,8 +132,7 @@ def test_measures_are_those_of_their_rows() -> None:
     rng = np.random.default_rng(0)
     drawn = []
     for _ in range(300):
-        weight = np.bincount(rng.integers(0, 30, 30), minlength=30).astype(float)
-        drawn.append(ByDay.of(rows).drawn(weight).measured()["AUC"].loss)
+        drawn.append(ByDay.of(rows).drawn(rng.integers(0, 30, 30)).measured()["AUC"].loss)
     assert found["AUC"].error == pytest.approx(np.std(drawn), rel=0.25)
 
 
@@ -162,6 +161,12 @@ def said(candidate: Artifact, champion: Artifact, score: Any, some: tuple[Any, A
 
 def test_a_sound_candidate_behaves(artifact: Artifact, some: tuple[Any, Any]) -> None:
     assert set(said(artifact, artifact, ReferenceScorer(artifact.model), some).values()) == {True}
+
+
+def test_a_handful_of_rows_is_enough_to_look_at(artifact: Artifact, some: tuple[Any, Any]) -> None:
+    few = tuple(values[:5] for values in some)
+    found = behaviour(artifact, artifact, (ReferenceScorer(artifact.model),) * 2, *few)
+    assert "a row alone and among others" in {one.name for one in found if one.passed}
 
 
 def test_odd_rows_neighbours_and_costs_are_looked_at(artifact: Artifact, some: tuple[Any, Any]) -> None:

@@ -12,6 +12,7 @@ from contracts.reports import read_report
 from contracts.reports.gate import Characteristic, GateReport
 from contracts.store import load_champion
 from registry.gate import limits
+from tasks.rain.schema import SCHEMA as RAIN
 from tests.support.manifests import ROOT
 from tests.support.tiny import tiny_model, write_store, write_workspace
 
@@ -46,6 +47,27 @@ def test_the_champion_passes_itself_and_another_ranking_is_refused(workspace: Pa
     assert refused.output.startswith("refuse: ")
     assert "AUC may be worse by" in refused.output
     assert champion(workspace).digest == here.digest
+
+
+def test_a_candidate_of_today_waits_for_its_labels(workspace: Path) -> None:
+    """No month of the table is new to it: that is no error, and nothing is judged."""
+    here = champion(workspace)
+    later = write_store(workspace, tiny_model(strength=2.0), as_of="2013-09-01")
+    (workspace / "store/champion").write_text(here.digest)
+    waits = gate(workspace, later)
+    assert waits.exit_code == 1
+    assert waits.output.startswith("wait: ")
+    assert "0 days with labels after both as-of dates, 28 are needed" in waits.output
+
+
+def test_another_task_is_refused_without_figures(workspace: Path) -> None:
+    here = champion(workspace)
+    other = write_store(workspace, tiny_model(RAIN), RAIN)
+    (workspace / "store/champion").write_text(here.digest)
+    refused = gate(workspace, other)
+    assert refused.exit_code == 1
+    assert "FAIL same task and inputs" in refused.output
+    assert read_report(workspace / "reports/gate.json", GateReport).losses == ()
 
 
 def test_a_model_that_is_not_there_is_named(workspace: Path) -> None:
