@@ -12,6 +12,7 @@ from msgspec import structs
 
 from cli import main
 from contracts.objectives import Objectives
+from contracts.reports import read_report
 from contracts.reports.incidents import FalseAlarm, Fired, IncidentsReport, Quiet
 from contracts.reports.watching import Fault, WatchedModel
 from monitoring.incidents import rules
@@ -208,6 +209,24 @@ def test_the_command_tells_of_each_incident(workspace: Path) -> None:
     refused = CliRunner().invoke(main, ["incidents", *map(str, where), "--only", "flood"])
     assert refused.exit_code == 1
     assert "got flood; correct the name" in refused.output
+
+
+def test_a_fault_that_nobody_notices_ends_the_command_with_1(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    where = ["--root", workspace, "--store", workspace / "store", "--public-key", workspace / "signing.pub"]
+    asked = ["incidents", *map(str, where), "--only", "stuck value", "--seeds", str(SEEDS), "--processes", "1"]
+    monkeypatch.setattr("monitoring.incidents.simulator.look", lambda *_: _look("ok"))
+    done = CliRunner().invoke(main, asked)
+    assert done.exit_code == 1
+    assert "stuck value: none of 3 was noticed within 24 hours" in done.output
+
+
+def test_few_seeds_have_as_few_half_years(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quiet = Quiet(6.0, 100, 0, 0, None, None, ())
+    monkeypatch.setattr(Study, "part", lambda _, name: quiet if name == "quiet" or name.isdecimal() else None)
+    where = ["--root", workspace, "--store", workspace / "store", "--public-key", workspace / "signing.pub"]
+    done = CliRunner().invoke(main, ["incidents", *map(str, where), "--seeds", "2", "--processes", "1"])
+    assert done.exit_code == 0, done.output
+    assert len(read_report(workspace / "reports/incidents.json", IncidentsReport).resampled) == 2
 
 
 def test_rows_are_counted_until_the_alarm(world: World) -> None:

@@ -16,7 +16,7 @@ from contracts.store import load_champion
 from monitoring.scorer.reference import ReferenceScorer
 from registry.gate import limits
 from registry.gate.behaviour import BATCH, behaviour
-from registry.gate.judge import judge
+from registry.gate.judge import ALPHA, judge
 from registry.gate.losses import ByDay
 from registry.gate.rows import Rows
 from tasks.flights.schema import SCHEMA
@@ -114,6 +114,20 @@ def test_one_slice_is_refused_though_all_rows_would_pass(monkeypatch: pytest.Mon
     assert any("tail=N1" in one for one in report.why)
     monkeypatch.setattr(limits, "SLICE_AUC", 1.0)
     assert not any("tail=N1" in one for one in verdict(replace(rows, candidate=bad, slices={"tail=N1": few})).why)
+
+
+def test_of_many_slices_at_their_margin_chance_names_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forty slices that lose what they may: each alone at 5 % would refuse two of them."""
+    rows = made(noisy(1.0), seed=1)
+    part = np.random.default_rng(1).integers(0, 40, len(rows))
+    slices = {f"part={i}": part == i for i in range(40)}
+    loss = ByDay.of(rows).measured()["AUC"].loss
+    alone = [ByDay.of(rows.take(mask)).measured()["AUC"].lower(ALPHA) for mask in slices.values()]
+    assert sum(low > loss for low in alone) == 2
+    monkeypatch.setattr(limits, "SLICE_AUC", loss)
+    judged = [one for one in verdict(replace(rows, slices=slices)).losses if one.slice]
+    assert len(judged) == 40
+    assert all(one.passed for one in judged)
 
 
 def test_wrong_odds_are_refused_by_calibration_alone() -> None:
